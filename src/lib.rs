@@ -1,0 +1,8 @@
+//! Removes people who left from Heroku teams and apps, proves it, and writes the audit record.
+
+pub mod model;
+
+#[cfg(feature = "service")]
+pub mod clock;
+#[cfg(feature = "service")]
+pub mod crash;

@@ -1,0 +1,142 @@
+//! A mail address, compared whole.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+/// Longest address accepted, in octets (RFC 5321, section 4.5.3.1.3: a path of 256 including its angle brackets).
+pub const EMAIL_BYTES_MAX: usize = 254;
+
+/// A mail address: white space trimmed, `A`–`Z` folded, nothing else changed. `Debug` and `Display` print it
+/// redacted; [`Email::expose`] reads it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(String);
+
+/// Why a text is not an address that an event may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum EmailError {
+    /// Nothing but white space.
+    #[error("empty address")]
+    Empty,
+    /// More than [`EMAIL_BYTES_MAX`] octets.
+    #[error("address longer than {EMAIL_BYTES_MAX} octets")]
+    TooLong,
+    /// Not exactly one `@` with text on both sides.
+    #[error("not an address: it needs exactly one `@` with text on both sides")]
+    Shape,
+    /// A letter outside ASCII: it may look like another one.
+    #[error("address holds a character outside printable ASCII")]
+    NotAscii,
+    /// A character that no ordinary address needs and that another system may read as syntax.
+    #[error(
+        "address holds one of the characters that this service refuses (blank, quotes, slashes, `?`, `#`, `%`, brackets, comma, semicolon, colon)"
+    )]
+    Character,
+}
+
+impl Email {
+    /// Reads an address as an event may name it.
+    ///
+    /// # Errors
+    /// When the text is not one plain ASCII address.
+    pub fn parse(text: &str) -> Result<Self, EmailError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(EmailError::Empty);
+        }
+        if text.len() > EMAIL_BYTES_MAX {
+            return Err(EmailError::TooLong);
+        }
+        if !text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control()) {
+            return Err(EmailError::NotAscii);
+        }
+        if text.bytes().any(|byte| b" \"'`\\/?#%()<>[]{},;:|&=".contains(&byte) && byte != b'\'') {
+            return Err(EmailError::Character);
+        }
+        match text.split_once('@') {
+            Some((local, domain)) if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => {
+                Ok(Self(text.to_ascii_lowercase()))
+            }
+            Some(_) | None => Err(EmailError::Shape),
+        }
+    }
+
+    /// Folds an address that Heroku reported, whatever it looks like: it is only ever compared.
+    pub fn as_reported(text: &str) -> Self {
+        Self(text.trim().to_ascii_lowercase())
+    }
+
+    /// The address itself, for comparing, for records that need it, and for an explicit answer to a person.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands behind the `@`; empty when there is none.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+
+    /// The pseudo-account through which a team owns its apps; it is never a person.
+    pub fn is_pseudo_owner(&self) -> bool {
+        self.domain() == "herokumanager.com"
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.0.chars().next().unwrap_or('?');
+        write!(f, "{first}…@{}", self.domain())
+    }
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Email({self})")
+    }
+}
+
+impl Serialize for Email {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Email {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::as_reported(&String::deserialize(deserializer)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_only_ascii_and_trims() {
+        assert_eq!(Email::parse("  Priya.Raman@Larkspur.EXAMPLE ").unwrap().expose(), "priya.raman@larkspur.example");
+    }
+
+    #[test]
+    fn refuses_what_could_be_read_as_syntax_or_looks_alike() {
+        for (text, error) in [
+            ("", EmailError::Empty),
+            ("priya", EmailError::Shape),
+            ("a@b@c", EmailError::Shape),
+            ("../../teams/x@y", EmailError::Character),
+            ("a%2fb@c.example", EmailError::Character),
+            ("a?b@c.example", EmailError::Character),
+            ("a\r\nb@c.example", EmailError::NotAscii),
+            ("priyа@larkspur.example", EmailError::NotAscii),
+        ] {
+            assert_eq!(Email::parse(text), Err(error), "{text:?}");
+        }
+        assert!(Email::parse("miles.o'brien+ops@larkspur.example").is_ok());
+    }
+
+    #[test]
+    fn prints_redacted() {
+        let email = Email::parse("priya.raman@larkspur.example").unwrap();
+        assert_eq!(format!("{email} {email:?}"), "p…@larkspur.example Email(p…@larkspur.example)");
+    }
+}
