@@ -5,4 +5,6 @@ pub mod model;
 #[cfg(feature = "service")]
 pub mod clock;
 #[cfg(feature = "service")]
+pub mod config;
+#[cfg(feature = "service")]
 pub mod crash;
