@@ -252,9 +252,9 @@ pub struct Deadlines {
 #[serde(deny_unknown_fields)]
 pub struct Guards {
     /// People in an hour.
-    pub max_people_per_hour: u64,
+    pub max_people_per_hour: u32,
     /// People in 24 hours.
-    pub max_people_per_day: u64,
+    pub max_people_per_day: u32,
     /// Human admins that stay in every team.
     pub min_human_admins: u32,
 }
@@ -332,9 +332,12 @@ pub struct Advanced {
     /// How often the world is read again for what is held.
     #[serde(deserialize_with = "duration::deserialize")]
     pub hold_recheck: SignedDuration,
-    /// Shortest time between the starts of two scans.
+    /// How long a proof waits while other removals from the same list still go out.
     #[serde(deserialize_with = "duration::deserialize")]
-    pub scan_interval: SignedDuration,
+    pub proof_patience: SignedDuration,
+    /// How often the account is tried while Heroku refuses it as a whole.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub account_probe: SignedDuration,
     /// Silence after which Kafka gives an instance's work to another one.
     #[serde(deserialize_with = "duration::deserialize")]
     pub session_timeout: SignedDuration,
@@ -348,7 +351,12 @@ impl Config {
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         let file =
             file.map(Path::to_owned).or_else(|| DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists()));
-        let Some(path) = file else { return Self::from_layers(None, environment) };
+        let Some(path) = file else {
+            if environment.settings().next().is_none() {
+                return Err(no_file());
+            }
+            return Self::from_layers(None, environment);
+        };
         let layer = Layer::File(path.display().to_string());
         match std::fs::read_to_string(&path) {
             Ok(body) => Self::from_layers(Some(Text { layer, body: &body }), environment),
@@ -417,6 +425,13 @@ impl Config {
             .and_then(|name| Some((name, self.kafka_clusters.get(name)?)))
             .unwrap_or((OWN_CLUSTER, &self.kafka.cluster))
     }
+}
+
+fn no_file() -> ConfigError {
+    let place = Place::whole(Layer::File(DEFAULT_FILES.join(", ")));
+    let message = "no configuration file".to_owned();
+    let remedy = "name one with --config or HEROKU_DEPROVISIONER_CONFIG; config.example.toml is one to start from";
+    ConfigError { problems: vec![Problem { place, message, remedy: Some(remedy.to_owned()) }] }
 }
 
 impl Cluster {

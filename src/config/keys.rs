@@ -88,7 +88,7 @@ pub const KEYS: &[Key] = &[
     key("config_version", whole(1, 1), None, Required, "Version of this format."),
     key("mode", MODE, None, Value("\"observe\""), "`observe` plans, `enforce` removes. The strictest of here, source and team decides."),
 
-    key("heroku.account", One(Shape::Address), None, Absent("none; required to enforce"), "Address of the Heroku account that acts. The service refuses to start as anyone else."),
+    key("heroku.account", One(Shape::Address), None, Absent("none; `enforce` needs it"), "Address of the Heroku account that acts. The service refuses to start as anyone else."),
     key("heroku.token_file", One(Shape::Path), None, Absent("none"), "File that holds the account's token; read again when it changes."),
     key("heroku.token", Secret { file_key: "token_file" }, None, Absent("none"), "The token itself, as a variable only."),
     key("heroku.api_url", One(Shape::Url), None, Value("\"https://api.heroku.com\""), "Heroku's API. `http` is accepted for this machine only."),
@@ -100,7 +100,7 @@ pub const KEYS: &[Key] = &[
 
     key("kafka.bootstrap_servers", One(Shape::Servers), None, Required, "Brokers of the cluster that holds the service's own topics."),
     key("kafka.security_protocol", SECURITY, None, Value("\"PLAINTEXT\""), "How the brokers are spoken to."),
-    key("kafka.sasl_mechanism", MECHANISM, None, Absent("none; required with SASL"), "How the service logs in."),
+    key("kafka.sasl_mechanism", MECHANISM, None, Absent("none; SASL needs it"), "How the service logs in."),
     key("kafka.sasl_username_file", One(Shape::Path), None, Absent("none"), "File that holds the user name."),
     key("kafka.sasl_password_file", One(Shape::Path), None, Absent("none"), "File that holds the password."),
     key("kafka.sasl_username", Secret { file_key: "sasl_username_file" }, None, Absent("none"), "The user name itself, as a variable only."),
@@ -112,7 +112,7 @@ pub const KEYS: &[Key] = &[
 
     key("kafka_clusters.*.bootstrap_servers", One(Shape::Servers), None, Required, "Brokers of a further cluster, for sources that live there."),
     key("kafka_clusters.*.security_protocol", SECURITY, None, Value("\"PLAINTEXT\""), "How its brokers are spoken to."),
-    key("kafka_clusters.*.sasl_mechanism", MECHANISM, None, Absent("none; required with SASL"), "How the service logs in there."),
+    key("kafka_clusters.*.sasl_mechanism", MECHANISM, None, Absent("none; SASL needs it"), "How the service logs in there."),
     key("kafka_clusters.*.sasl_username_file", One(Shape::Path), None, Absent("none"), "File that holds the user name."),
     key("kafka_clusters.*.sasl_password_file", One(Shape::Path), None, Absent("none"), "File that holds the password."),
     key("kafka_clusters.*.sasl_username", Secret { file_key: "sasl_username_file" }, None, Absent("none"), "The user name itself, as a variable only."),
@@ -140,8 +140,8 @@ pub const KEYS: &[Key] = &[
     key("deadlines.normal", One(Shape::Duration), None, Value("\"24h\""), "Time for an ordinary case, from the later of effective and received."),
     key("deadlines.urgent", One(Shape::Duration), None, Value("\"1h\""), "Time for an urgent one."),
 
-    key("guards.max_people_per_hour", whole(0, i64::MAX), Some("people"), Value("10"), "More in an hour are held; 0 holds everybody."),
-    key("guards.max_people_per_day", whole(0, i64::MAX), Some("people"), Value("25"), "More in 24 hours are held; 0 holds everybody."),
+    key("guards.max_people_per_hour", whole(0, 1_000_000), Some("people"), Value("10"), "More in an hour are held; 0 holds everybody."),
+    key("guards.max_people_per_day", whole(0, 1_000_000), Some("people"), Value("25"), "More in 24 hours are held; 0 holds everybody."),
     key("guards.min_human_admins", whole(1, 1000), Some("people"), Value("1"), "Human admins that stay in every team."),
 
     key("dead_letters.payload", One(Shape::Choice(&["full", "reference"])), None, Value("\"full\""), "Whether a dead letter holds the refused record, or its place and digest only."),
@@ -157,7 +157,8 @@ pub const KEYS: &[Key] = &[
 
     key("advanced.read_lag", One(Shape::Duration), None, Value("\"15s\""), "How long Heroku may still list what it has removed, before that counts as still there."),
     key("advanced.hold_recheck", One(Shape::Duration), None, Value("\"60s\""), "How often the world is read again for what is held."),
-    key("advanced.scan_interval", One(Shape::Duration), None, Value("\"1s\""), "Shortest time between the starts of two scans; cases in between share the next."),
+    key("advanced.proof_patience", One(Shape::Duration), None, Value("\"10s\""), "How long a proof waits while other removals from the same list still go out."),
+    key("advanced.account_probe", One(Shape::Duration), None, Value("\"30s\""), "How often the account is tried while Heroku refuses it as a whole."),
     key("advanced.session_timeout", One(Shape::Duration), None, Value("\"10s\""), "Silence after which Kafka gives an instance's work to another one."),
 ];
 

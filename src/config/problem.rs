@@ -165,7 +165,8 @@ impl fmt::Display for Problem {
             write!(f, "\n {margin} |\n {number} | {}\n {margin} | {caret}", excerpt.text)?;
         }
         if let Some(remedy) = &self.remedy {
-            write!(f, "\n {margin} = {remedy}")?;
+            let margin = if margin.is_empty() { String::new() } else { format!("{margin} ") };
+            write!(f, "\n {margin}= {remedy}")?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ struct Refused {
 }
 
 const fn secret(name: &'static str, remedy: &'static str) -> Refused {
-    Refused { name, why: "is a secret, and secrets do not stand in the configuration", remedy }
+    Refused { name, why: "is a secret, and secrets have no place in the configuration", remedy }
 }
 
 const fn ours(name: &'static str, remedy: &'static str) -> Refused {
@@ -127,10 +127,9 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), (String, Option<Strin
         }
         None => {}
     }
-    rdkafka::ClientConfig::new().set(name, value).create_native_config().map(drop).map_err(|error| match error {
-        rdkafka::error::KafkaError::ClientConfig(_, why, _, _) => (format!("is refused by librdkafka: {why}"), None),
-        other => (format!("is refused by librdkafka: {other}"), None),
-    })
+    let Err(error) = rdkafka::ClientConfig::new().set(name, value).create_native_config() else { return Ok(()) };
+    let why = if let rdkafka::error::KafkaError::ClientConfig(_, why, _, _) = error { why } else { error.to_string() };
+    Err((format!("is refused by librdkafka: {why}"), None))
 }
 
 #[cfg(test)]

@@ -98,18 +98,17 @@ impl Layers {
                     self.problem(place, format!("unknown key `{path}`"), remedy);
                 }
                 Some((Found::Leaf(key), _)) => self.leaf(text, key, place, value, path),
-                Some((Found::Section(section), free)) => match value.get_ref() {
-                    DeValue::Table(inner) => {
-                        if free {
-                            self.settings.tables.insert(path.clone(), Table { section, place });
-                        }
-                        self.table(text, inner, section, &path);
-                    }
-                    other => {
-                        let message = format!("`{path}` is a table, found {}", kind_of(other));
+                Some((Found::Section(section), free)) => {
+                    let DeValue::Table(inner) = value.get_ref() else {
+                        let message = format!("`{path}` is a table, found {}", kind_of(value.get_ref()));
                         self.problem(text.place(value.span()), message, Some(format!("write it as [{path}]")));
+                        continue;
+                    };
+                    if free {
+                        self.settings.tables.insert(path.clone(), Table { section, place });
                     }
-                },
+                    self.table(text, inner, section, &path);
+                }
                 Some((Found::List(section), _)) => self.list(text, value, section, &path),
             }
         }
@@ -127,12 +126,12 @@ impl Layers {
         for (index, entry) in entries.iter().enumerate() {
             let path = path.entry(index);
             let place = text.place(entry.span());
-            match entry.get_ref() {
-                DeValue::Table(inner) => {
-                    self.settings.tables.insert(path.clone(), Table { section, place });
-                    self.table(text, inner, section, &path);
-                }
-                other => self.problem(place, format!("`{path}` is a table, found {}", kind_of(other)), remedy.clone()),
+            if let DeValue::Table(inner) = entry.get_ref() {
+                self.settings.tables.insert(path.clone(), Table { section, place });
+                self.table(text, inner, section, &path);
+            } else {
+                let message = format!("`{path}` is a table, found {}", kind_of(entry.get_ref()));
+                self.problem(place, message, remedy.clone());
             }
         }
     }
@@ -144,7 +143,7 @@ impl Layers {
                 let remedy = format!("use `{}`, or the variable {}", path.sibling(file_key), path.variable());
                 return self.problem(
                     name,
-                    format!("`{path}` is a secret, and secrets do not stand in a file"),
+                    format!("`{path}` is a secret, and secrets have no place in the configuration"),
                     Some(remedy),
                 );
             }
@@ -173,38 +172,20 @@ impl Layers {
         value: &Spanned<DeValue<'_>>,
         path: &Path,
     ) -> Option<Value> {
-        let place = text.place(value.span());
-        let found = value.get_ref();
-        let read = match (shape, found) {
-            (Shape::Whole { .. }, DeValue::Integer(number)) => i64::from_str_radix(number.as_str(), number.radix())
-                .map_err(|_| "is too large".to_owned())
-                .and_then(|number| shape.check_whole(number).map(|()| Value::Integer(number))),
-            (Shape::Flag, DeValue::Boolean(flag)) => Ok(Value::Boolean(*flag)),
-            (Shape::Property, DeValue::Boolean(flag)) => Ok(Value::String(flag.to_string())),
-            (Shape::Property, DeValue::Integer(number)) => Ok(Value::String(number.to_string())),
-            (Shape::StartAt, DeValue::Datetime(time)) => {
-                let time = time.to_string();
-                shape.check(&time).map(|()| Value::String(time))
+        let read = match one_value(shape, value.get_ref()) {
+            Ok(read) => read,
+            Err(message) => {
+                self.problem(text.place(value.span()), format!("`{path}` {message}"), None);
+                return None;
             }
-            (Shape::Whole { .. } | Shape::Flag, _) => {
-                Err(format!("wants {}, found {}", shape.with_article(), kind_of(found)))
-            }
-            (_, DeValue::String(written)) => shape.check(written).map(|()| Value::String(written.to_string())),
-            _ => Err(format!("wants {}, found {}", shape.with_article(), kind_of(found))),
         };
-        let read = read.map_err(|message| (place, message, None)).and_then(|value| match (shape, value.as_str()) {
-            (Shape::Property, Some(written)) => check_property(path.last(), written)
-                .map(|()| value.clone())
-                .map_err(|(message, remedy)| (name, message, remedy)),
-            _ => Ok(value),
-        });
-        match read {
-            Ok(value) => Some(value),
-            Err((place, message, remedy)) => {
-                self.problem(place, format!("`{path}` {message}"), remedy);
-                None
-            }
+        if matches!(shape, Shape::Property)
+            && let Err((message, remedy)) = check_property(path.last(), read.as_str().unwrap_or_default())
+        {
+            self.problem(name, format!("`{path}` {message}"), remedy);
+            return None;
         }
+        Some(read)
     }
 
     fn set(&mut self, path: Path, setting: Setting) {
@@ -237,20 +218,15 @@ impl Layers {
                 }
                 Kind::Many(_) => self.structured(&layer, value, found, path),
                 Kind::One(shape) => {
-                    let checked = shape.check(value).map_err(|message| (message, None)).and_then(|()| match shape {
-                        Shape::Property => check_property(path.last(), value),
-                        _ => Ok(()),
-                    });
+                    let property = matches!(shape, Shape::Property);
+                    let checked = shape
+                        .check(value)
+                        .map_err(|message| (message, None))
+                        .and_then(|()| if property { check_property(path.last(), value) } else { Ok(()) });
                     if let Err((message, remedy)) = checked {
                         return self.problem(place, format!("`{path}` {message}"), remedy);
                     }
-                    let value = match shape {
-                        Shape::Whole { .. } => value.parse().map(Value::Integer).ok(),
-                        Shape::Flag => value.parse().map(Value::Boolean).ok(),
-                        _ => None,
-                    }
-                    .unwrap_or_else(|| Value::String(value.to_owned()));
-                    self.set(path, Setting { key, value, place });
+                    self.set(path, Setting { key, value: typed(shape, value), place });
                 }
             },
             Found::Section(_) | Found::List(_) => self.structured(&layer, value, found, path),
@@ -286,9 +262,11 @@ impl Layers {
         while let Some(step) = steps.next() {
             let folded = step.to_lowercase();
             let Some((found, free)) = keys::find(section, &folded) else {
+                let rest: Vec<&str> = steps.collect();
                 let remedy = keys::nearest(section, &folded).map(|near| {
                     let near = if near.contains('.') { near } else { keys::join(section, &near) };
-                    format!("did you mean {}?", keys::variable(&near))
+                    let whole = [&[keys::variable(&near).as_str()], rest.as_slice()].concat().join("__");
+                    format!("did you mean {whole}?")
                 });
                 return Err((format!("unknown key `{}`", path.name(&folded)), remedy));
             };
@@ -380,7 +358,7 @@ impl Layers {
                 // A value that was refused is not missing too.
                 let refused = format!("`{path}` ");
                 if !self.problems.iter().any(|problem| problem.message.starts_with(&refused)) {
-                    let remedy = format!("{} ({}); variable {}", key.name(), key.doc, path.variable());
+                    let remedy = format!("{} Write `{} = …`, or set {}", key.doc, key.name(), path.variable());
                     self.problem(place, format!("missing key `{path}`"), Some(remedy));
                 }
                 return;
@@ -441,6 +419,34 @@ fn slot<'t>(top: &'t mut toml::Table, steps: &[Step]) -> &'t mut toml::Table {
     }
     let table = top.entry(name.clone()).or_insert_with(|| Value::Table(toml::Table::new()));
     slot(table.as_table_mut().expect("a name is a table or a value, never both"), rest)
+}
+
+/// One value of a TOML text, checked.
+fn one_value(shape: Shape, found: &DeValue<'_>) -> Result<Value, String> {
+    match (shape, found) {
+        (Shape::Whole { .. }, DeValue::Integer(number)) => {
+            let number = i64::from_str_radix(number.as_str(), number.radix()).map_err(|_| "is too large".to_owned())?;
+            shape.check_whole(number).map(|()| Value::Integer(number))
+        }
+        (Shape::Flag, DeValue::Boolean(flag)) => Ok(Value::Boolean(*flag)),
+        (Shape::Property, DeValue::Boolean(flag)) => Ok(Value::String(flag.to_string())),
+        (Shape::Property, DeValue::Integer(number)) => Ok(Value::String(number.to_string())),
+        (Shape::StartAt, DeValue::Datetime(time)) => {
+            let time = time.to_string();
+            shape.check(&time).map(|()| Value::String(time))
+        }
+        (_, DeValue::String(written)) if !matches!(shape, Shape::Whole { .. } | Shape::Flag) => {
+            shape.check(written).map(|()| Value::String(written.to_string()))
+        }
+        _ => Err(format!("wants {}, found {}", shape.with_article(), kind_of(found))),
+    }
+}
+
+/// The value of a variable, checked before, in its type.
+fn typed(shape: Shape, text: &str) -> Value {
+    let number = || text.parse().ok().filter(|_| matches!(shape, Shape::Whole { .. })).map(Value::Integer);
+    let flag = || text.parse().ok().filter(|_| matches!(shape, Shape::Flag)).map(Value::Boolean);
+    number().or_else(flag).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 fn default_value(text: &str) -> Value {

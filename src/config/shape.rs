@@ -92,7 +92,7 @@ impl Shape {
             Self::Prefix => "prefix".to_owned(),
             Self::Zone => "time zone".to_owned(),
             Self::StartAt => "`earliest`, `latest` or a time".to_owned(),
-            Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
+            Self::Choice(words) => alternatives(words, |word| format!("`{word}`")),
             Self::Whole { .. } => "whole number".to_owned(),
             Self::Flag => "`true` or `false`".to_owned(),
             Self::Property => "librdkafka property".to_owned(),
@@ -102,11 +102,10 @@ impl Shape {
     /// The same with its article, for a message.
     pub(super) fn with_article(self) -> String {
         let name = self.name();
-        match self {
-            Self::Choice(_) | Self::Flag | Self::StartAt | Self::Servers => name,
-            Self::Listen => format!("an {name}"),
-            _ => format!("a {name}"),
+        if matches!(self, Self::Choice(_) | Self::Flag | Self::StartAt | Self::Servers) {
+            return name;
         }
+        format!("{} {name}", if matches!(self, Self::Listen) { "an" } else { "a" })
     }
 
     fn plural(self) -> &'static str {
@@ -161,10 +160,9 @@ impl Shape {
                 }),
             },
             Self::Choice(words) if words.contains(&text) => Ok(()),
-            Self::Choice(words) => Err(format!(
-                "wants {}, found {text:?}",
-                words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" or ")
-            )),
+            Self::Choice(words) => {
+                Err(format!("wants {}, found {text:?}", alternatives(words, |word| format!("{word:?}"))))
+            }
             Self::Whole { .. } => match text.parse() {
                 Ok(number) => self.check_whole(number),
                 Err(_) => Err(format!("wants a whole number, found {text:?}")),
@@ -174,21 +172,17 @@ impl Shape {
         }
     }
 
-    /// Checks the bounds of a number.
+    /// Checks the bounds of a number; any other shape has none.
     ///
     /// # Errors
     /// When the number lies outside them.
     pub fn check_whole(self, number: i64) -> Result<(), String> {
-        match self {
-            Self::Whole { min, max } if number < min || number > max => {
-                if max == i64::MAX {
-                    Err(format!("must be {min} or more, found {number}"))
-                } else {
-                    Err(format!("must lie between {min} and {max}, found {number}"))
-                }
-            }
-            _ => Ok(()),
+        if let Self::Whole { min, max } = self
+            && !(min..=max).contains(&number)
+        {
+            return Err(format!("must lie between {min} and {max}, found {number}"));
         }
+        Ok(())
     }
 }
 
@@ -198,6 +192,14 @@ impl Shape {
 /// What is wrong, and what to do instead.
 pub fn check_property(name: &str, value: &str) -> Result<(), (String, Option<String>)> {
     properties::check(name, value)
+}
+
+fn alternatives(words: &[&str], quoted: fn(&str) -> String) -> String {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some(_) | None => words.concat(),
+    }
 }
 
 fn name(text: &str) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::problem::{Layer, Place, Problem};
+use super::shape::Shape;
 use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER};
 use crate::model::outcome::Mode;
 
@@ -35,6 +36,15 @@ pub fn remarks(config: &Config) -> Vec<String> {
     }
     if config.mode == Mode::Observe {
         remarks.push("mode is \"observe\": cases are planned, nothing is removed".to_owned());
+    }
+    let sources = config.sources.iter().filter(|source| source.mode == Some(Mode::Enforce));
+    let teams = config.teams.iter().filter(|(_, rule)| rule.mode == Mode::Enforce);
+    let sources = sources.map(|source| format!("source {:?}", source.name));
+    let teams = teams.map(|(name, _)| format!("team {name:?}"));
+    if config.mode == Mode::Observe {
+        remarks.extend(
+            sources.chain(teams).map(|who| format!("{who} is set to enforce, and the mode at the top is stricter")),
+        );
     }
     for (name, guard) in [
         ("guards.max_people_per_hour", config.guards.max_people_per_hour),
@@ -74,6 +84,9 @@ impl Checks<'_> {
         let config = self.config;
         self.cluster("kafka", &config.kafka.cluster);
         for (name, cluster) in &config.kafka_clusters {
+            if let Err(message) = Shape::Name.check(name) {
+                self.problem(&[], format!("the name of [kafka_clusters.{name:?}] {message}"), "choose another name");
+            }
             self.cluster(&format!("kafka_clusters.{}", super::settings::toml_key(name)), cluster);
         }
         if config.kafka_clusters.contains_key(OWN_CLUSTER) {
@@ -198,6 +211,7 @@ impl Checks<'_> {
             ("deadlines.urgent", config.deadlines.urgent),
             ("shutdown.grace", config.shutdown.grace),
             ("advanced.hold_recheck", config.advanced.hold_recheck),
+            ("advanced.account_probe", config.advanced.account_probe),
             ("advanced.session_timeout", config.advanced.session_timeout),
         ];
         for (path, _) in zero.iter().filter(|(_, time)| time.is_zero()) {
