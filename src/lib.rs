@@ -3,6 +3,14 @@
 pub mod model;
 
 #[cfg(feature = "service")]
+pub mod cli;
+#[cfg(feature = "service")]
 pub mod clock;
 #[cfg(feature = "service")]
+pub mod commands;
+#[cfg(feature = "service")]
+pub mod config;
+#[cfg(feature = "service")]
 pub mod crash;
+#[cfg(feature = "service")]
+pub mod exit;
