@@ -1,7 +1,6 @@
 //! Removes people who left from Heroku teams and apps, proves it, and writes the audit record.
 
 pub mod model;
-pub mod sources;
 
 #[cfg(feature = "service")]
 pub mod cli;
