@@ -6,3 +6,9 @@ pub mod model;
 pub mod clock;
 #[cfg(feature = "service")]
 pub mod crash;
+#[cfg(feature = "service")]
+pub mod http;
+#[cfg(feature = "service")]
+pub mod shutdown;
+#[cfg(feature = "service")]
+pub mod telemetry;
