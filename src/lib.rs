@@ -14,3 +14,9 @@ pub mod config;
 pub mod crash;
 #[cfg(feature = "service")]
 pub mod exit;
+#[cfg(feature = "service")]
+pub mod http;
+#[cfg(feature = "service")]
+pub mod shutdown;
+#[cfg(feature = "service")]
+pub mod telemetry;
