@@ -1,5 +1,6 @@
 //! Removes people who left from Heroku teams and apps, proves it, and writes the audit record.
 
+pub mod engine;
 pub mod model;
 
 #[cfg(feature = "service")]
