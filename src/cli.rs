@@ -161,14 +161,15 @@ Examples:
   heroku-deprovisioner explain --format okta event.json
   kcat -C -e -t okta.system-log -c 1 | heroku-deprovisioner explain --source okta -
 
-With --record the input is one JSON object of `key`, `headers` and `value`;
-without it the input is the record's value alone. Exits 65 when the record
-cannot be read. No configuration is needed with --format.")]
+With --record the input is one JSON object with `key_utf8`, `headers` and one
+of `value_json`, `value_utf8`, `value_base64`, `value_null`; without it the
+input is the record's value alone. A configuration is needed with --source
+only. Exits 65 when the record cannot be read.")]
 pub struct ExplainArgs {
     /// Read it as this source of the configuration would
     #[arg(long, value_name = "NAME", conflicts_with = "format")]
     pub source: Option<String>,
-    /// Read it in this format: canonical or okta
+    /// Read it in this format, canonical or okta [default: recognised]
     #[arg(long, value_name = "NAME")]
     pub format: Option<String>,
     /// Accept this CloudEvents type besides our own; may be repeated

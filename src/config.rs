@@ -539,6 +539,15 @@ tenant = "larkspur.okta.com"
     }
 
     #[test]
+    fn whatever_part_of_a_file_arrives_it_is_read_or_refused() {
+        let example = include_str!("../config.example.toml");
+        for end in (0..example.len()).step_by(11).filter(|end| example.is_char_boundary(*end)) {
+            let _ = parse(&example[..end]).map_err(|error| error.to_string());
+            let _ = parse(&example[end..]).map_err(|error| error.to_string());
+        }
+    }
+
+    #[test]
     fn an_unknown_key_gets_line_column_caret_and_the_nearest_right_key() {
         assert_eq!(
             errors(&format!("{LEAST}[guards]\nmax_people_per_hou = 5\n")),

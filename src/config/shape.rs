@@ -6,6 +6,9 @@ use super::duration::parse_duration;
 use super::properties;
 use crate::model::Email;
 
+/// What Heroku's tokens begin with: wherever one is written by mistake, it is not repeated in a message.
+pub(super) const TOKEN_MARK: &str = "HRKU-";
+
 /// What a key holds.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
@@ -134,6 +137,9 @@ impl Shape {
     /// # Errors
     /// What is wrong with it, as a fragment that reads after the key's name.
     pub fn check(self, text: &str) -> Result<(), String> {
+        if text.contains(TOKEN_MARK) {
+            return Err("holds what looks like a Heroku token; use `heroku.token_file`".to_owned());
+        }
         match self {
             Self::Text | Self::Path if text.trim().is_empty() => Err("must not be empty".to_owned()),
             Self::Text | Self::Path | Self::Property => Ok(()),
@@ -285,6 +291,14 @@ mod tests {
     fn accepts(shape: Shape, texts: &[&str]) {
         for text in texts {
             assert_eq!(shape.check(text), Ok(()), "{shape:?} refuses {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_wrong_place_is_not_repeated() {
+        for shape in [Shape::Text, Shape::Property, Shape::Servers, Shape::Flag, Shape::Whole { min: 0, max: 1 }] {
+            let message = shape.check("HRKU-0123").unwrap_err();
+            assert!(message.contains("heroku.token_file") && !message.contains("0123"), "{message}");
         }
     }
 
