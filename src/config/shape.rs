@@ -5,6 +5,7 @@ use std::str::FromStr;
 use super::duration::parse_duration;
 use super::properties;
 use crate::model::Email;
+use crate::sources::Format;
 
 /// What Heroku's tokens begin with: wherever one is written by mistake, it is not repeated in a message.
 pub(super) const TOKEN_MARK: &str = "HRKU-";
@@ -54,6 +55,8 @@ pub enum Shape {
     StartAt,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A format of source records.
+    Format,
     /// A whole number in these bounds.
     Whole {
         /// Smallest.
@@ -96,6 +99,7 @@ impl Shape {
             Self::Zone => "time zone".to_owned(),
             Self::StartAt => "`earliest`, `latest` or a time".to_owned(),
             Self::Choice(words) => alternatives(words, |word| format!("`{word}`")),
+            Self::Format => alternatives(&formats(), |word| format!("`{word}`")),
             Self::Whole { .. } => "whole number".to_owned(),
             Self::Flag => "`true` or `false`".to_owned(),
             Self::Property => "librdkafka property".to_owned(),
@@ -105,7 +109,7 @@ impl Shape {
     /// The same with its article, for a message.
     pub(super) fn with_article(self) -> String {
         let name = self.name();
-        if matches!(self, Self::Choice(_) | Self::Flag | Self::StartAt | Self::Servers) {
+        if matches!(self, Self::Choice(_) | Self::Format | Self::Flag | Self::StartAt | Self::Servers) {
             return name;
         }
         format!("{} {name}", if matches!(self, Self::Listen) { "an" } else { "a" })
@@ -126,6 +130,7 @@ impl Shape {
             | Self::Zone
             | Self::StartAt
             | Self::Choice(_)
+            | Self::Format
             | Self::Whole { .. }
             | Self::Flag
             | Self::Property => "values",
@@ -165,10 +170,8 @@ impl Shape {
                         .to_owned()
                 }),
             },
-            Self::Choice(words) if words.contains(&text) => Ok(()),
-            Self::Choice(words) => {
-                Err(format!("wants {}, found {text:?}", alternatives(words, |word| format!("{word:?}"))))
-            }
+            Self::Choice(words) => one_of(words, text),
+            Self::Format => one_of(&formats(), text),
             Self::Whole { .. } => match text.parse() {
                 Ok(number) => self.check_whole(number),
                 Err(_) => Err(format!("wants a whole number, found {text:?}")),
@@ -198,6 +201,17 @@ impl Shape {
 /// What is wrong, and what to do instead.
 pub fn check_property(name: &str, value: &str) -> Result<(), (String, Option<String>)> {
     properties::check(name, value)
+}
+
+fn formats() -> Vec<&'static str> {
+    Format::names().collect()
+}
+
+fn one_of(words: &[&str], text: &str) -> Result<(), String> {
+    if words.contains(&text) {
+        return Ok(());
+    }
+    Err(format!("wants {}, found {text:?}", alternatives(words, |word| format!("{word:?}"))))
 }
 
 fn alternatives(words: &[&str], quoted: fn(&str) -> String) -> String {
