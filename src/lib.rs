@@ -1,7 +1,6 @@
 //! Removes people who left from Heroku teams and apps, proves it, and writes the audit record.
 
 pub mod model;
-pub mod sources;
 
 #[cfg(feature = "service")]
 pub mod cli;
@@ -15,3 +14,9 @@ pub mod config;
 pub mod crash;
 #[cfg(feature = "service")]
 pub mod exit;
+#[cfg(feature = "service")]
+pub mod http;
+#[cfg(feature = "service")]
+pub mod shutdown;
+#[cfg(feature = "service")]
+pub mod telemetry;
