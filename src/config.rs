@@ -551,11 +551,15 @@ tenant = "larkspur.okta.com"
     #[test]
     fn a_source_is_read_by_its_own_rules() {
         let rules = parse(include_str!("../config.example.toml")).unwrap().sources[1].rules();
-        assert_eq!((rules.name.as_str(), rules.format, rules.tenant.as_deref()), ("hr", Format::Canonical, Some("larkspur")));
+        assert_eq!(
+            (rules.name.as_str(), rules.format, rules.tenant.as_deref()),
+            ("hr", Format::Canonical, Some("larkspur"))
+        );
         assert_eq!(rules.zone.iana_name(), Some("Europe/Berlin"));
         assert_eq!(rules.types, ["com.example.offboarding.person.v1"]);
         for name in Format::names() {
-            let config = parse(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", &format!("format = {name:?}"))));
+            let config =
+                parse(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", &format!("format = {name:?}"))));
             assert_eq!(config.unwrap().sources[0].format.as_str(), name);
         }
         let error = errors(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", "format = \"auto\"")));
