@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod model;
+pub mod sources;
 
 #[cfg(feature = "service")]
 pub mod cli;
