@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod model;
 pub mod sources;
+pub mod wire;
 
 #[cfg(feature = "service")]
 pub mod cli;
