@@ -1,1 +1,2 @@
+//! The service and its commands.
 fn main() {}

@@ -1,1 +1,2 @@
+//! A faithful Heroku behind HTTP.
 fn main() {}
