@@ -34,7 +34,7 @@ test:
 	@mkdir -p $(dir $(KAFKA_TESTS_LOG)) && : >$(KAFKA_TESTS_LOG)
 	@$(MAKE) --no-print-directory lint docs
 	cargo test --locked --all-features
-	@tests/kafka/count
+	@tests/kafka/count $(KAFKA)
 
 ## make lint        what `make test` checks before it runs a test; the border of the core first, it builds fastest
 lint:
