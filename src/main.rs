@@ -1,2 +1,1 @@
-//! The service and its commands.
 fn main() {}

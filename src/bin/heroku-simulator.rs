@@ -1,2 +1,1 @@
-//! A faithful Heroku behind HTTP.
 fn main() {}
