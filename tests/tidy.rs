@@ -21,8 +21,8 @@ const ARROWS: &[(&str, &str)] = &[
     ("model", ""),
     ("engine", "model"),
     ("sources", "model"),
-    // The public records, as bytes.
-    ("contract", "model"),
+    // Our own records, as they lie on a topic.
+    ("wire", "model"),
     // The shell: each knows one outside thing.
     ("clock", ""),
     ("crash", ""),
@@ -30,25 +30,25 @@ const ARROWS: &[(&str, &str)] = &[
     ("config", "model engine sources"),
     ("telemetry", "model engine config clock"),
     ("heroku", "model engine config clock crash telemetry"),
-    ("kafka", "model engine sources contract config clock crash telemetry"),
+    ("kafka", "model engine sources wire config clock crash telemetry"),
     ("http", "model engine config clock telemetry"),
     // A Heroku of its own; it shares the words, nothing else.
     ("simulator", "model clock"),
     // What ties them together.
-    ("driver", "model engine sources contract config clock crash shutdown telemetry heroku kafka http"),
-    ("trial", "model engine sources contract config clock crash shutdown telemetry heroku kafka http simulator driver"),
+    ("driver", "model engine sources wire config clock crash shutdown telemetry heroku kafka http"),
+    ("trial", "model engine sources wire config clock crash shutdown telemetry heroku kafka http simulator driver"),
     // The command line, on top.
     ("exit", "config"),
-    ("cli", "model config exit"),
+    ("cli", "model sources config exit"),
     (
         "commands",
-        "model engine sources contract config clock crash shutdown telemetry heroku kafka http simulator driver trial exit cli",
+        "model engine sources wire config clock crash shutdown telemetry heroku kafka http simulator driver trial exit cli",
     ),
 ];
 
 /// The files that do no I/O and read neither clock, chance nor environment: the modules built without any feature.
 const CORE: Files =
-    Files { of: &["model", "engine", "sources", "contract", "simulator"], but: &["simulator/server", "simulator/cli"] };
+    Files { of: &["model", "engine", "sources", "wire", "simulator"], but: &["simulator/server", "simulator/cli"] };
 
 /// Names that belong to some files alone, and why.
 const BORDERS: &[Border] = &[
@@ -114,7 +114,8 @@ const BORDERS: &[Border] = &[
 ];
 
 /// Files above [`LINES_MAX`] lines that hold one idea all the same, each with the reason.
-const LONG: &[(&str, &str)] = &[];
+const LONG: &[(&str, &str)] =
+    &[("src/config.rs", "under 500 lines of code; the rest are its tests, each with a whole configuration in it")];
 
 /// A longer file usually holds two ideas.
 const LINES_MAX: usize = 600;
