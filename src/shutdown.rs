@@ -69,7 +69,13 @@ mod tests {
                 .unwrap();
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
             let send = |signal: &str| {
-                assert!(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success());
+                assert!(
+                    Command::new("kill")
+                        .args([&format!("-{signal}"), &child.id().to_string()])
+                        .status()
+                        .unwrap()
+                        .success()
+                );
             };
             wait_for(&mut lines, "child: ready");
             send(first);

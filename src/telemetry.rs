@@ -163,7 +163,9 @@ where
 }
 
 fn is_own_span(metadata: &Metadata<'_>) -> bool {
-    metadata.is_span() && *metadata.level() <= LevelFilter::INFO && metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+    metadata.is_span()
+        && *metadata.level() <= LevelFilter::INFO
+        && metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
 }
 
 /// What libraries say below a warning is seldom about offboarding: librdkafka tells of every connection.

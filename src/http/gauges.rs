@@ -12,15 +12,16 @@ use crate::model::outcome::HoldReason;
 
 /// Defines the gauges on `meter`; they read `status` for as long as the meter lives.
 pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
-    let count = |name: &'static str, unit: &'static str, says: &'static str, read: fn(&Status, &dyn AsyncInstrument<u64>)| {
-        let status = status.clone();
-        meter
-            .u64_observable_gauge(name)
-            .with_unit(unit)
-            .with_description(says)
-            .with_callback(move |gauge| read(&status.borrow(), gauge))
-            .build();
-    };
+    let count =
+        |name: &'static str, unit: &'static str, says: &'static str, read: fn(&Status, &dyn AsyncInstrument<u64>)| {
+            let status = status.clone();
+            meter
+                .u64_observable_gauge(name)
+                .with_unit(unit)
+                .with_description(says)
+                .with_callback(move |gauge| read(&status.borrow(), gauge))
+                .build();
+        };
     let seconds = |name: &'static str, says: &'static str, read: fn(&Status, Timestamp, &dyn AsyncInstrument<f64>)| {
         let status = status.clone();
         meter
@@ -32,10 +33,7 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
     };
 
     count("heroku_deprovisioner.build.info", "", "Always 1; the labels say what runs", |status, gauge| {
-        let labels = [
-            KeyValue::new("version", status.version.clone()),
-            KeyValue::new("mode", status.mode.as_str()),
-        ];
+        let labels = [KeyValue::new("version", status.version.clone()), KeyValue::new("mode", status.mode.as_str())];
         gauge.observe(1, &labels);
     });
     count("heroku_deprovisioner.ready", "", "1 when /readyz answers 200", |status, gauge| {
@@ -46,9 +44,14 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
             gauge.observe(u64::from(role == status.role), &[KeyValue::new("role", role.as_str())]);
         }
     });
-    count("heroku_deprovisioner.partition.refused", "", "1 when the worker refuses the events partition", |status, gauge| {
-        gauge.observe(u64::from(status.refused.is_some()), &[]);
-    });
+    count(
+        "heroku_deprovisioner.partition.refused",
+        "",
+        "1 when the worker refuses the events partition",
+        |status, gauge| {
+            gauge.observe(u64::from(status.refused.is_some()), &[]);
+        },
+    );
     count("heroku_deprovisioner.paused", "", "1 while somebody has stopped all removals", |status, gauge| {
         gauge.observe(u64::from(status.paused), &[]);
     });
@@ -72,16 +75,24 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
     count("heroku_deprovisioner.cases.overdue", "{case}", "Open cases past their deadline", |status, gauge| {
         gauge.observe(status.cases.overdue, &[]);
     });
-    seconds("heroku_deprovisioner.case.oldest.age", "Age of the oldest open case; 0 when none is open", |status, now, gauge| {
-        gauge.observe(status.cases.oldest_open_since.map_or(0.0, |since| age(since, now)), &[]);
-    });
+    seconds(
+        "heroku_deprovisioner.case.oldest.age",
+        "Age of the oldest open case; 0 when none is open",
+        |status, now, gauge| {
+            gauge.observe(status.cases.oldest_open_since.map_or(0.0, |since| age(since, now)), &[]);
+        },
+    );
 
-    seconds("heroku_deprovisioner.source.silence", "Since the last record of a source, or since the start", |status, now, gauge| {
-        for source in &status.sources {
-            let since = source.last_record_at.unwrap_or(status.started_at);
-            gauge.observe(age(since, now), &[KeyValue::new("source", source.name.clone())]);
-        }
-    });
+    seconds(
+        "heroku_deprovisioner.source.silence",
+        "Since the last record of a source, or since the start",
+        |status, now, gauge| {
+            for source in &status.sources {
+                let since = source.last_record_at.unwrap_or(status.started_at);
+                gauge.observe(age(since, now), &[KeyValue::new("source", source.name.clone())]);
+            }
+        },
+    );
     seconds("heroku_deprovisioner.source.silence.limit", "The source's silent_after", |status, _, gauge| {
         for source in &status.sources {
             if let Some(limit) = source.silent_after_s {
@@ -98,19 +109,33 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
     count("heroku_deprovisioner.heroku.stopped", "", "1 while Heroku refuses our account or token", |status, gauge| {
         gauge.observe(u64::from(status.heroku.stopped.is_some()), &[]);
     });
-    count("heroku_deprovisioner.heroku.budget.remaining", "{request}", "Calls left by Heroku's count", |status, gauge| {
-        if let Some(calls) = status.heroku.budget_remaining {
-            gauge.observe(u64::from(calls), &[]);
-        }
-    });
-    count("heroku_deprovisioner.heroku.unread_teams", "{team}", "Expected teams not read completely", |status, gauge| {
-        gauge.observe(status.heroku.unread_teams.len() as u64, &[]);
-    });
-    seconds("heroku_deprovisioner.heroku.token.expires_in", "Until the token expires; negative afterwards", |status, now, gauge| {
-        if let Some(expires) = status.heroku.token_expires_at {
-            gauge.observe(expires.duration_since(now).as_secs_f64(), &[]);
-        }
-    });
+    count(
+        "heroku_deprovisioner.heroku.budget.remaining",
+        "{request}",
+        "Calls left by Heroku's count",
+        |status, gauge| {
+            if let Some(calls) = status.heroku.budget_remaining {
+                gauge.observe(u64::from(calls), &[]);
+            }
+        },
+    );
+    count(
+        "heroku_deprovisioner.heroku.unread_teams",
+        "{team}",
+        "Expected teams not read completely",
+        |status, gauge| {
+            gauge.observe(status.heroku.unread_teams.len() as u64, &[]);
+        },
+    );
+    seconds(
+        "heroku_deprovisioner.heroku.token.expires_in",
+        "Until the token expires; negative afterwards",
+        |status, now, gauge| {
+            if let Some(expires) = status.heroku.token_expires_at {
+                gauge.observe(expires.duration_since(now).as_secs_f64(), &[]);
+            }
+        },
+    );
 }
 
 fn age(since: Timestamp, now: Timestamp) -> f64 {

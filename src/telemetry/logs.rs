@@ -110,9 +110,9 @@ impl Line<'_> {
             ("target", json!(self.target)),
             ("message", json!(self.message)),
         ];
-        let trace = self.trace.map(|it| {
-            [("trace_id", json!(it.trace_id().to_string())), ("span_id", json!(it.span_id().to_string()))]
-        });
+        let trace = self
+            .trace
+            .map(|it| [("trace_id", json!(it.trace_id().to_string())), ("span_id", json!(it.span_id().to_string()))]);
         // A field of a reserved name would make two of one key, and a reader may take either.
         let reserved = |name: &str| {
             head.iter().any(|(key, _)| *key == name) || (trace.is_some() && matches!(name, "trace_id" | "span_id"))
@@ -301,7 +301,10 @@ mod tests {
         });
         let line: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(line["case_id"], case().to_string());
-        assert_eq!((&line["message"], &line["attempt"], &line["level"]), (&json!("Heroku is busy"), &json!(2), &json!("WARN")));
+        assert_eq!(
+            (&line["message"], &line["attempt"], &line["level"]),
+            (&json!("Heroku is busy"), &json!(2), &json!("WARN"))
+        );
         assert_eq!(line["otel.name"], Value::Null);
     }
 
@@ -331,12 +334,12 @@ mod tests {
     fn an_error_is_logged_with_its_causes() {
         #[derive(Debug, thiserror::Error)]
         #[error("cannot read topic `x`")]
-        struct Outer(#[source] std::fmt::Error);
-        let error = Outer(std::fmt::Error);
+        struct Outer(#[source] fmt::Error);
+        let error = Outer(fmt::Error);
         let line = logged(LogFormat::Text, "info", || {
             tracing::info!(error = &error as &(dyn std::error::Error + 'static), "Failed");
         });
-        let cause = std::fmt::Error.to_string();
+        let cause = fmt::Error.to_string();
         assert!(line.contains(&format!("cannot read topic `x`: {cause}")), "{line}");
     }
 

@@ -80,12 +80,7 @@ impl Metrics {
             meter.u64_counter(name).with_unit(unit).with_description(says).build()
         };
         let seconds = |name: &'static str, boundaries: &[f64], says: &'static str| {
-            meter
-                .f64_histogram(name)
-                .with_unit("s")
-                .with_boundaries(boundaries.to_vec())
-                .with_description(says)
-                .build()
+            meter.f64_histogram(name).with_unit("s").with_boundaries(boundaries.to_vec()).with_description(says).build()
         };
         Self(Arc::new(Instruments {
             records: counter("heroku_deprovisioner.records", "{record}", "Source records read"),
@@ -153,11 +148,8 @@ impl Metrics {
         result: Result<u16, &'static str>,
         took: Duration,
     ) {
-        let mut labels = vec![
-            fixed(HTTP_REQUEST_METHOD, method),
-            fixed(URL_TEMPLATE, url_template),
-            text(SERVER_ADDRESS, server),
-        ];
+        let mut labels =
+            vec![fixed(HTTP_REQUEST_METHOD, method), fixed(URL_TEMPLATE, url_template), text(SERVER_ADDRESS, server)];
         match result {
             Ok(status) => {
                 labels.push(KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status)));
@@ -172,13 +164,18 @@ impl Metrics {
 
     /// Measures one Kafka transaction; `label` says what for, such as `accept`, `intent` or `result`.
     pub fn transaction(&self, label: &'static str, end: TransactionEnd, took: Duration) {
-        self.0.transaction_duration.record(took.as_secs_f64(), &[fixed("transaction", label), fixed("end", end.as_str())]);
+        self.0
+            .transaction_duration
+            .record(took.as_secs_f64(), &[fixed("transaction", label), fixed("end", end.as_str())]);
     }
 
     /// Counts records that a broker acknowledged on `topic`.
     pub fn records_sent(&self, topic: &str, count: u64) {
-        let labels =
-            [fixed(MESSAGING_SYSTEM, "kafka"), fixed(MESSAGING_OPERATION_NAME, "send"), text(MESSAGING_DESTINATION_NAME, topic)];
+        let labels = [
+            fixed(MESSAGING_SYSTEM, "kafka"),
+            fixed(MESSAGING_OPERATION_NAME, "send"),
+            text(MESSAGING_DESTINATION_NAME, topic),
+        ];
         self.0.sent.add(count, &labels);
     }
 
