@@ -1,5 +1,7 @@
 //! Removes people who left from Heroku teams and apps, proves it, and writes the audit record.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod engine;
 pub mod model;
 pub mod sources;
