@@ -6,3 +6,5 @@ pub mod model;
 pub mod clock;
 #[cfg(feature = "service")]
 pub mod crash;
+#[cfg(feature = "service")]
+pub mod kafka;
