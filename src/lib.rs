@@ -18,6 +18,7 @@ pub mod config;
 #[cfg(feature = "service")]
 pub mod crash;
 #[cfg(feature = "service")]
+pub mod kafka;
 pub mod exit;
 #[cfg(feature = "service")]
 pub mod http;
