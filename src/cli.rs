@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::parse_duration;
 use crate::exit::EXIT_CODES_HELP;
+use crate::sources::Format;
 
 /// Removes people who left from Heroku teams and apps, proves it, and writes the audit record
 #[derive(Debug, Parser)]
@@ -27,6 +28,8 @@ pub struct Cli {
 /// What to do. A command stands here once it exists: its variant, and its arm in [`crate::commands::run`].
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show how a record would be read; no Kafka, no Heroku
+    Explain(ExplainArgs),
     /// Check or show the configuration, offline
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -161,20 +164,22 @@ Examples:
   heroku-deprovisioner explain --format okta event.json
   kcat -C -e -t okta.system-log -c 1 | heroku-deprovisioner explain --source okta -
 
-With --record the input is one JSON object of `key`, `headers` and `value`;
-without it the input is the record's value alone. Exits 65 when the record
-cannot be read. No configuration is needed with --format.")]
+With --record the input is one JSON object with `key_utf8`, `headers` and one
+of `value_json`, `value_utf8`, `value_base64`, `value_null`; without it the
+input is the record's value alone. A configuration is needed with --source
+only. Exits 65 when the record cannot be read.")]
 pub struct ExplainArgs {
     /// Read it as this source of the configuration would
     #[arg(long, value_name = "NAME", conflicts_with = "format")]
     pub source: Option<String>,
-    /// Read it in this format: canonical or okta
-    #[arg(long, value_name = "NAME")]
-    pub format: Option<String>,
+    /// Read it in this format [default: recognised]
+    #[arg(long, value_name = "NAME", value_parser = format)]
+    pub format: Option<Format>,
     /// Accept this CloudEvents type besides our own; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
-    /// The input is a whole record with key and headers
+    /// The input is a whole record with key and headers [default: for names
+    /// that end in .record.json]
     #[arg(long)]
     pub record: bool,
     /// Decide as if it were this time, such as 2026-06-01T00:00:00Z [default:
@@ -298,6 +303,13 @@ pub struct ManArgs {
     /// Write one page for each command into this folder
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    Format::from_name(name).ok_or_else(|| {
+        let names: Vec<&str> = Format::names().collect();
+        format!("the formats are {}", names.join(", "))
+    })
 }
 
 #[cfg(test)]

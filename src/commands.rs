@@ -3,6 +3,7 @@
 
 pub mod completions;
 pub mod config;
+pub mod explain;
 pub mod man;
 
 use std::io::Write;
@@ -19,6 +20,7 @@ pub fn run(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::
     let Cli { config, command } = cli;
     let file = config.as_deref();
     match command {
+        Command::Explain(args) => explain::run(&args, file, environment, out),
         Command::Config(command) => config::run(&command, file, environment, out),
         Command::Completions(args) => completions::run(&args, out),
         Command::Man(args) => man::run(&args, out),

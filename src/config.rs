@@ -32,6 +32,7 @@ pub use self::settings::{Setting, Settings, Step};
 use crate::model::Email;
 use crate::model::event::Boundary;
 use crate::model::outcome::Mode;
+use crate::sources::{Format, Rules};
 
 /// Where the file is looked for when nobody names one, in this order.
 pub const DEFAULT_FILES: [&str; 2] = ["heroku-deprovisioner.toml", "/etc/heroku-deprovisioner/config.toml"];
@@ -184,16 +185,6 @@ pub struct Source {
     pub boundary: Boundary,
     /// What follows from a suspended account.
     pub on_suspended: OnSuspended,
-}
-
-/// How the records of a source are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// This service's own event, with or without CloudEvents.
-    Canonical,
-    /// Okta's System Log.
-    Okta,
 }
 
 /// Where reading begins at the very first start.
@@ -434,6 +425,25 @@ fn no_file() -> ConfigError {
     ConfigError { problems: vec![Problem { place, message, remedy: Some(remedy.to_owned()) }] }
 }
 
+impl Source {
+    /// How the records of this source are to be read.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            name: self.name.clone(),
+            format: self.format,
+            tenant: Some(self.tenant.clone()),
+            types: self.types.clone(),
+            zone: self.time_zone(),
+            boundary: self.boundary,
+        }
+    }
+
+    /// The zone of dates that name none.
+    pub fn time_zone(&self) -> jiff::tz::TimeZone {
+        jiff::tz::TimeZone::get(&self.zone).expect("the zone was looked up when the configuration was read")
+    }
+}
+
 impl Cluster {
     /// The settings that every client of this cluster starts from. The secrets are read anew at each call.
     ///
@@ -535,6 +545,33 @@ tenant = "larkspur.okta.com"
                 line.trim_start_matches(['#', ' ']).strip_prefix(key.name()).is_some_and(|rest| rest.starts_with(" = "))
             });
             assert!(named, "{} is not in config.example.toml", key.path);
+        }
+    }
+
+    #[test]
+    fn a_source_is_read_by_its_own_rules() {
+        let rules = parse(include_str!("../config.example.toml")).unwrap().sources[1].rules();
+        assert_eq!(
+            (rules.name.as_str(), rules.format, rules.tenant.as_deref()),
+            ("hr", Format::Canonical, Some("larkspur"))
+        );
+        assert_eq!(rules.zone.iana_name(), Some("Europe/Berlin"));
+        assert_eq!(rules.types, ["com.example.offboarding.person.v1"]);
+        for name in Format::names() {
+            let config =
+                parse(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", &format!("format = {name:?}"))));
+            assert_eq!(config.unwrap().sources[0].format.as_str(), name);
+        }
+        let error = errors(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", "format = \"auto\"")));
+        assert!(error.contains("`sources[0].format` wants \"canonical\" or \"okta\", found \"auto\""), "{error}");
+    }
+
+    #[test]
+    fn whatever_part_of_a_file_arrives_it_is_read_or_refused() {
+        let example = include_str!("../config.example.toml");
+        for end in (0..example.len()).step_by(11).filter(|end| example.is_char_boundary(*end)) {
+            let _ = parse(&example[..end]).map_err(|error| error.to_string());
+            let _ = parse(&example[end..]).map_err(|error| error.to_string());
         }
     }
 

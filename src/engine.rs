@@ -9,7 +9,7 @@
 //! * What is not persisted (lists read, scans under way, the account's health) is asked for again after a restart.
 
 mod accept;
-pub mod budget;
+
 pub mod case;
 mod census;
 mod closing;
@@ -292,11 +292,9 @@ impl Engine {
 
     fn encode(&self, key: String) -> (String, Option<Vec<u8>>) {
         let record = match key.split_once('/') {
-            Some(("person", id)) => {
-                parsed::<PersonId>(id).and_then(|id| self.identities.people.get(&id)).map(|person| {
-                    StateRecord::Person(Box::new(person.clone()))
-                })
-            }
+            Some(("person", id)) => parsed::<PersonId>(id)
+                .and_then(|id| self.identities.people.get(&id))
+                .map(|person| StateRecord::Person(Box::new(person.clone()))),
             Some(("alias", alias)) => {
                 self.identities.aliases.get(alias).map(|person| StateRecord::Alias(alias.to_owned(), *person))
             }

@@ -1,6 +1,8 @@
 //! Removes people who left from Heroku teams and apps, proves it, and writes the audit record.
 
+pub mod engine;
 pub mod model;
+pub mod sources;
 pub mod wire;
 
 #[cfg(feature = "service")]

@@ -198,3 +198,74 @@ fn a_reader_that_stops_reading_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""));
 }
+
+/// An Okta event as one line of its System Log.
+const OKTA: &str = r#"{"uuid":"5f3c7d1a-6f0e-11f1-9d0e-1f6b1d1d7c11","published":"2026-05-29T14:03:11.902Z",
+"eventType":"user.lifecycle.deactivate","outcome":{"result":"SUCCESS"},
+"target":[{"id":"00u8p1r1yaR4m4n0h801","type":"User","alternateId":"priya.raman@larkspur.example"}]}"#;
+
+#[test]
+fn explain_needs_no_configuration() {
+    let folder = folder();
+    std::fs::write(folder.path().join("event.json"), OKTA).unwrap();
+    for format in [&["--format", "okta"][..], &[]] {
+        let output = run(folder.path(), &[&["explain", "--json", "event.json"], format].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&out(&output)).unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0]["decision"], "deprovision");
+        assert_eq!(rows[0]["subject"]["addresses"], serde_json::json!(["priya.raman@larkspur.example"]));
+    }
+    let earlier = ["explain", "--json", "--now", "2026-05-01T00:00:00Z", "event.json"];
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&out(&run(folder.path(), &earlier))).unwrap();
+    assert_eq!(rows[0]["decision"], "schedule");
+}
+
+#[test]
+fn explain_reads_whole_records_and_standard_input() {
+    let folder = folder();
+    let value: serde_json::Value = serde_json::from_str(OKTA).unwrap();
+    let record = serde_json::json!({"key_utf8": null, "headers": [], "value_json": value}).to_string();
+    std::fs::write(folder.path().join("a.record.json"), &record).unwrap();
+    std::fs::write(folder.path().join("b.json"), &record).unwrap();
+    for args in [&["a.record.json"][..], &["--record", "b.json"]] {
+        let output = run(folder.path(), &[&["explain"], args].concat());
+        assert!(out(&output).contains("deprovision"), "{}{}", out(&output), err(&output));
+    }
+    let output = command(folder.path(), &["explain", "-"])
+        .stdin(std::fs::File::open(folder.path().join("a.record.json")).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(65), "a record is no event: {}", out(&output));
+}
+
+#[test]
+fn explain_says_what_it_cannot_read() {
+    let folder = folder_with(LEAST);
+    std::fs::write(folder.path().join("event.json"), "{\"uuid\":").unwrap();
+    let output = run(folder.path(), &["explain", "--format", "okta", "event.json"]);
+    assert_eq!(output.status.code(), Some(65));
+    assert!(out(&output).contains("reject"), "{}", out(&output));
+    let output = run(folder.path(), &["explain", "nowhere.json"]);
+    assert_eq!(output.status.code(), Some(65));
+    assert!(err(&output).starts_with("error: nowhere.json cannot be read: bad input: "), "{}", err(&output));
+    let output = run(folder.path(), &["explain", "--source", "okta", "event.json"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("the configuration has no source \"okta\"; it has: none"), "{}", err(&output));
+    let output = run(folder.path(), &["explain", "--format", "entra", "event.json"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("the formats are canonical, okta"), "{}", err(&output));
+}
+
+#[test]
+fn explain_refuses_the_tenant_of_another_organisation() {
+    let source = "[[sources]]\nname = \"okta\"\ntopic = \"t\"\nformat = \"okta\"\ntenant = \"larkspur.okta.com\"\n";
+    let folder = folder_with(&format!("{LEAST}{source}"));
+    let hook = format!(
+        r#"{{"eventType":"com.okta.event_hook","source":"https://other.okta.com/api/v1/eventHooks/w","data":{{"events":[{OKTA}]}}}}"#
+    );
+    std::fs::write(folder.path().join("ours.json"), hook.replace("other", "larkspur")).unwrap();
+    std::fs::write(folder.path().join("theirs.json"), hook).unwrap();
+    let code = |file| run(folder.path(), &["explain", "--source", "okta", file]).status.code();
+    assert_eq!((code("ours.json"), code("theirs.json")), (Some(0), Some(65)));
+}

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::shape::TOKEN_MARK;
+
 /// Everything that is wrong with the configuration, at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -96,7 +98,7 @@ impl Excerpt {
     /// in the wrong place.
     fn new(body: &str, line: Range<usize>, span: Range<usize>) -> Option<Self> {
         let meant = &body[span.clone()];
-        if meant.contains("HRKU-") {
+        if meant.contains(TOKEN_MARK) {
             return None;
         }
         let before = mask_quoted(&body[line.start..span.start]);

@@ -5,6 +5,10 @@ use std::str::FromStr;
 use super::duration::parse_duration;
 use super::properties;
 use crate::model::Email;
+use crate::sources::Format;
+
+/// What Heroku's tokens begin with: wherever one is written by mistake, it is not repeated in a message.
+pub(super) const TOKEN_MARK: &str = "HRKU-";
 
 /// What a key holds.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +55,8 @@ pub enum Shape {
     StartAt,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A format of source records.
+    Format,
     /// A whole number in these bounds.
     Whole {
         /// Smallest.
@@ -93,6 +99,7 @@ impl Shape {
             Self::Zone => "time zone".to_owned(),
             Self::StartAt => "`earliest`, `latest` or a time".to_owned(),
             Self::Choice(words) => alternatives(words, |word| format!("`{word}`")),
+            Self::Format => alternatives(&formats(), |word| format!("`{word}`")),
             Self::Whole { .. } => "whole number".to_owned(),
             Self::Flag => "`true` or `false`".to_owned(),
             Self::Property => "librdkafka property".to_owned(),
@@ -102,7 +109,7 @@ impl Shape {
     /// The same with its article, for a message.
     pub(super) fn with_article(self) -> String {
         let name = self.name();
-        if matches!(self, Self::Choice(_) | Self::Flag | Self::StartAt | Self::Servers) {
+        if matches!(self, Self::Choice(_) | Self::Format | Self::Flag | Self::StartAt | Self::Servers) {
             return name;
         }
         format!("{} {name}", if matches!(self, Self::Listen) { "an" } else { "a" })
@@ -123,6 +130,7 @@ impl Shape {
             | Self::Zone
             | Self::StartAt
             | Self::Choice(_)
+            | Self::Format
             | Self::Whole { .. }
             | Self::Flag
             | Self::Property => "values",
@@ -134,6 +142,9 @@ impl Shape {
     /// # Errors
     /// What is wrong with it, as a fragment that reads after the key's name.
     pub fn check(self, text: &str) -> Result<(), String> {
+        if text.contains(TOKEN_MARK) {
+            return Err("holds what looks like a Heroku token; use `heroku.token_file`".to_owned());
+        }
         match self {
             Self::Text | Self::Path if text.trim().is_empty() => Err("must not be empty".to_owned()),
             Self::Text | Self::Path | Self::Property => Ok(()),
@@ -159,10 +170,8 @@ impl Shape {
                         .to_owned()
                 }),
             },
-            Self::Choice(words) if words.contains(&text) => Ok(()),
-            Self::Choice(words) => {
-                Err(format!("wants {}, found {text:?}", alternatives(words, |word| format!("{word:?}"))))
-            }
+            Self::Choice(words) => one_of(words, text),
+            Self::Format => one_of(&formats(), text),
             Self::Whole { .. } => match text.parse() {
                 Ok(number) => self.check_whole(number),
                 Err(_) => Err(format!("wants a whole number, found {text:?}")),
@@ -192,6 +201,17 @@ impl Shape {
 /// What is wrong, and what to do instead.
 pub fn check_property(name: &str, value: &str) -> Result<(), (String, Option<String>)> {
     properties::check(name, value)
+}
+
+fn formats() -> Vec<&'static str> {
+    Format::names().collect()
+}
+
+fn one_of(words: &[&str], text: &str) -> Result<(), String> {
+    if words.contains(&text) {
+        return Ok(());
+    }
+    Err(format!("wants {}, found {text:?}", alternatives(words, |word| format!("{word:?}"))))
 }
 
 fn alternatives(words: &[&str], quoted: fn(&str) -> String) -> String {
@@ -285,6 +305,14 @@ mod tests {
     fn accepts(shape: Shape, texts: &[&str]) {
         for text in texts {
             assert_eq!(shape.check(text), Ok(()), "{shape:?} refuses {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_wrong_place_is_not_repeated() {
+        for shape in [Shape::Text, Shape::Property, Shape::Servers, Shape::Flag, Shape::Whole { min: 0, max: 1 }] {
+            let message = shape.check("HRKU-0123").unwrap_err();
+            assert!(message.contains("heroku.token_file") && !message.contains("0123"), "{message}");
         }
     }
 

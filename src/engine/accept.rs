@@ -21,7 +21,12 @@ impl Engine {
         for loser in &found.dispossessed {
             self.touch_person(*loser);
             for case in self.open_cases_of(*loser) {
-                self.park(now, case, HoldReason::AccountChanged, "one of the person's addresses now belongs to somebody else");
+                self.park(
+                    now,
+                    case,
+                    HoldReason::AccountChanged,
+                    "one of the person's addresses now belongs to somebody else",
+                );
             }
         }
         if found.duplicate || found.stale || self.cases.contains_key(&id) || self.digests.contains_key(&id) {

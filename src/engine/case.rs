@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::revocation::Revocation;
 use crate::model::event::{Action, Normalised, SourceRef};
-use crate::model::outcome::{
-    AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode,
-};
+use crate::model::outcome::{AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode};
 use crate::model::world::Evidence;
 use crate::model::{AccountId, CaseId, Email, PersonId, SubjectKey, ids};
 

@@ -21,7 +21,8 @@ impl Engine {
     }
 
     pub(super) fn tell_overdue(&mut self, now: Timestamp, id: CaseId) {
-        let summary = format!("Overdue: the deadline {} has passed; it goes on, more slowly.", self.cases[&id].deadline);
+        let summary =
+            format!("Overdue: the deadline {} has passed; it goes on, more slowly.", self.cases[&id].deadline);
         self.tell_progress(now, id, OutcomeKind::CaseOverdue, &summary);
     }
 
@@ -54,7 +55,9 @@ impl Engine {
         let case = &self.cases[&id];
         let Some(revocation) = case.revocations.iter().find(|known| known.grant.id == grant) else { return };
         let proof: Vec<Evidence> = match revocation.progress {
-            Progress::Settled { proof: Some(index), .. } => case.proofs.get(index as usize).cloned().into_iter().collect(),
+            Progress::Settled { proof: Some(index), .. } => {
+                case.proofs.get(index as usize).cloned().into_iter().collect()
+            }
             Progress::Settled { proof: None, .. }
             | Progress::Waiting { .. }
             | Progress::Intended { .. }
@@ -109,7 +112,10 @@ impl Engine {
         let stays = count(case, Settled::Remains);
         let observed = case.revocations.iter().all(|known| known.reason.as_deref() == Some("team_in_observe_mode"));
         let (result, summary) = if gone == 0 && stays == 0 {
-            (CaseResult::NothingToRemove, "Nothing to remove: the person has no access on Heroku that can be seen.".to_owned())
+            (
+                CaseResult::NothingToRemove,
+                "Nothing to remove: the person has no access on Heroku that can be seen.".to_owned(),
+            )
         } else if gone == 0 && observed {
             (CaseResult::Planned, format!("Planned: {stays} grants found in teams that are in observe mode."))
         } else if stays > 0 {
@@ -122,7 +128,8 @@ impl Engine {
 
     pub(super) fn close(&mut self, now: Timestamp, id: CaseId, result: CaseResult, access: AccessAfter, summary: &str) {
         let Some(case) = self.cases.remove(&id) else { return };
-        let answered = |known: &super::revocation::Revocation| known.attempts.iter().filter_map(|it| it.answered_at).max();
+        let answered =
+            |known: &super::revocation::Revocation| known.attempts.iter().filter_map(|it| it.answered_at).max();
         let times = TimesPart {
             effective_at: case.effective_at,
             event_at: case.event_at,

@@ -17,8 +17,12 @@ const NOT_VISIBLE: [&str; 4] = [
 
 /// Compares a scan with what was expected.
 pub fn coverage(scan: &Scan, policy: &Policy) -> CoveragePart {
-    let visible: BTreeMap<&str, ListId> =
-        scan.teams.iter().chain(&scan.enterprise_teams).map(|team| (team.name.as_str(), ListId::Team(team.id))).collect();
+    let visible: BTreeMap<&str, ListId> = scan
+        .teams
+        .iter()
+        .chain(&scan.enterprise_teams)
+        .map(|team| (team.name.as_str(), ListId::Team(team.id)))
+        .collect();
     let configured = policy.enterprise_account.is_some() || !policy.expected_teams.is_empty();
     let mut expected: BTreeSet<&str> = if configured {
         scan.enterprise_teams

@@ -57,7 +57,8 @@ impl Engine {
                 Binding::Accounts(accounts) => {
                     let ours = self.me.as_ref().is_some_and(|me| accounts.contains_key(&me.id));
                     if ours || accounts.keys().any(|account| self.protected_accounts.contains(account)) {
-                        let who = if ours { "the service's own account" } else { "a protected account (people.protected)" };
+                        let who =
+                            if ours { "the service's own account" } else { "a protected account (people.protected)" };
                         let summary = format!("Refused: the person's address leads to {who}.");
                         self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, &summary);
                         continue;
@@ -167,7 +168,14 @@ impl Engine {
         }
     }
 
-    fn compare(&mut self, now: Timestamp, id: CaseId, list: ListId, read: &ListRead, mut present: BTreeMap<GrantId, Grant>) {
+    fn compare(
+        &mut self,
+        now: Timestamp,
+        id: CaseId,
+        list: ListId,
+        read: &ListRead,
+        mut present: BTreeMap<GrantId, Grant>,
+    ) {
         let timing = self.policy.timing;
         let case = self.cases.get_mut(&id).expect("listed by absorb");
         let mut changed = false;

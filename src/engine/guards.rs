@@ -63,9 +63,8 @@ impl Engine {
         if self.windows.begun.contains_key(&person) {
             return None;
         }
-        let within = |span: SignedDuration| {
-            self.windows.begun.values().filter(|at| now.duration_since(**at) < span).count()
-        };
+        let within =
+            |span: SignedDuration| self.windows.begun.values().filter(|at| now.duration_since(**at) < span).count();
         let caps = [
             ("1 h", SignedDuration::from_hours(1), self.policy.max_people_per_hour, "guards.max_people_per_hour"),
             ("24 h", SignedDuration::from_hours(24), self.policy.max_people_per_day, "guards.max_people_per_day"),

@@ -147,7 +147,8 @@ impl Identities {
         person.subject_keys.insert(key.clone());
         person.addresses.extend(company);
         if let Some(change) = &event.identity_change {
-            person.addresses
+            person
+                .addresses
                 .extend([change.from.clone(), change.to.clone()].into_iter().filter(|email| policy.is_company(email)));
         }
 
@@ -166,9 +167,7 @@ impl Identities {
                 || (event.occurred_at == newest.at && newest.sequence.is_some() && event.sequence < newest.sequence)
         });
         if !found.stale {
-            person
-                .statements
-                .insert(source, Statement { at: event.occurred_at, sequence: event.sequence.clone() });
+            person.statements.insert(source, Statement { at: event.occurred_at, sequence: event.sequence.clone() });
         }
         found
     }

@@ -47,19 +47,20 @@ pub fn bind(case: &Case, scan: &Scan) -> Binding {
 
 /// Every account named in any list of the scan.
 pub fn users(scan: &Scan) -> impl Iterator<Item = &User> {
-    let listed = scan.lists.values().filter_map(|read| read.as_ref().ok()).flat_map(|read| -> Box<dyn Iterator<Item = &User>> {
-        match &read.entries {
-            Entries::Team { members, invitations } => Box::new(
-                members
-                    .iter()
-                    .map(|member| &member.user)
-                    .chain(invitations.iter().flatten().map(|invitation| &invitation.user)),
-            ),
-            Entries::App(people) => Box::new(people.iter().map(|person| &person.user)),
-            Entries::Space(people) => Box::new(people.iter().map(|person| &person.user)),
-            Entries::Enterprise(people) => Box::new(people.iter().map(|person| &person.user)),
-        }
-    });
+    let listed =
+        scan.lists.values().filter_map(|read| read.as_ref().ok()).flat_map(|read| -> Box<dyn Iterator<Item = &User>> {
+            match &read.entries {
+                Entries::Team { members, invitations } => Box::new(
+                    members
+                        .iter()
+                        .map(|member| &member.user)
+                        .chain(invitations.iter().flatten().map(|invitation| &invitation.user)),
+                ),
+                Entries::App(people) => Box::new(people.iter().map(|person| &person.user)),
+                Entries::Space(people) => Box::new(people.iter().map(|person| &person.user)),
+                Entries::Enterprise(people) => Box::new(people.iter().map(|person| &person.user)),
+            }
+        });
     listed.chain(scan.apps.iter().filter_map(|app| app.owner.as_ref()))
 }
 
@@ -73,12 +74,13 @@ impl Catalogue {
     /// Learns every name of a scan.
     pub fn learn(&mut self, scan: &Scan) {
         let teams = scan.teams.iter().chain(&scan.enterprise_teams);
+        self.parents
+            .extend(teams.map(|team| (ListId::Team(team.id), Parent::Team { id: team.id, name: team.name.clone() })));
         self.parents.extend(
-            teams.map(|team| (ListId::Team(team.id), Parent::Team { id: team.id, name: team.name.clone() })),
+            scan.apps
+                .iter()
+                .map(|app| (ListId::App(app.id), Parent::App { id: app.id, name: app.name.clone(), team: app.team })),
         );
-        self.parents.extend(scan.apps.iter().map(|app| {
-            (ListId::App(app.id), Parent::App { id: app.id, name: app.name.clone(), team: app.team })
-        }));
         self.parents.extend(scan.spaces.iter().map(|space| {
             (ListId::Space(space.id), Parent::Space { id: space.id, name: space.name.clone(), team: space.team })
         }));
@@ -136,18 +138,21 @@ pub fn grants_in(case: &Case, list: ListId, read: &ListRead, catalogue: &Catalog
                 if person.role.as_deref() == Some("owner") {
                     return grant(Surface::AppOwnership, &person.user, "owner".to_owned(), None);
                 }
-                let before = if person.permissions.is_empty() { role(&person.role) } else { person.permissions.join(",") };
+                let before =
+                    if person.permissions.is_empty() { role(&person.role) } else { person.permissions.join(",") };
                 let removal = Removal::Collaborator { app, collaborator: person.id };
                 grant(Surface::AppCollaboration, &person.user, before, Some(removal))
             }));
         }
         (Entries::Space(people), ListId::Space(space)) => {
-            grants.extend(people.iter().filter(|person| case.is_person(&person.user) && !person.permissions.is_empty()).map(
-                |person| {
-                    let removal = person.user.account.map(|account| Removal::SpaceAccess { space, account });
-                    grant(Surface::SpacePermission, &person.user, person.permissions.join(","), removal)
-                },
-            ));
+            grants.extend(
+                people.iter().filter(|person| case.is_person(&person.user) && !person.permissions.is_empty()).map(
+                    |person| {
+                        let removal = person.user.account.map(|account| Removal::SpaceAccess { space, account });
+                        grant(Surface::SpacePermission, &person.user, person.permissions.join(","), removal)
+                    },
+                ),
+            );
         }
         (Entries::Enterprise(people), ListId::Enterprise(enterprise)) => {
             grants.extend(people.iter().filter(|person| case.is_person(&person.user)).map(|person| {

@@ -43,7 +43,9 @@ pub enum RecordError {
     #[error("state record `{0}` has a key that this version does not know")]
     Key(String),
     /// Written by a newer version.
-    #[error("state record `{key}` has version {version}; this release reads version {STATE_VERSION}: run the newer release")]
+    #[error(
+        "state record `{key}` has version {version}; this release reads version {STATE_VERSION}: run the newer release"
+    )]
     Version {
         /// The key.
         key: String,
@@ -111,7 +113,9 @@ impl StateRecord {
             Self::Person(person) => (person_key(person.id), encode(person)),
             Self::Alias(alias, person) => (alias_key(alias), encode(&AliasContent { person: *person })),
             Self::Case(case) => (case_key(case.id), encode(&CaseContent { open: Some(case.clone()), closed: None })),
-            Self::Digest(digest) => (case_key(digest.id), encode(&CaseContent { open: None, closed: Some(digest.clone()) })),
+            Self::Digest(digest) => {
+                (case_key(digest.id), encode(&CaseContent { open: None, closed: Some(digest.clone()) }))
+            }
             Self::Windows(windows) => (WINDOWS_KEY.to_owned(), encode(windows)),
         }
     }

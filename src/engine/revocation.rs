@@ -72,12 +72,7 @@ impl Revocation {
 
     /// A grant that stays, and why.
     pub fn stay(grant: Grant, decision: Decision, reason: &str) -> Self {
-        Self::new(
-            grant,
-            decision,
-            Some(reason.to_owned()),
-            Progress::Settled { how: Settled::Remains, proof: None },
-        )
+        Self::new(grant, decision, Some(reason.to_owned()), Progress::Settled { how: Settled::Remains, proof: None })
     }
 
     fn new(grant: Grant, decision: Decision, reason: Option<String>, progress: Progress) -> Self {
@@ -148,4 +143,3 @@ impl Revocation {
         }
     }
 }
-

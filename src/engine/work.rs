@@ -71,8 +71,8 @@ impl Engine {
             let intent = IntentId(computed(&["intent", &candidate.grant.to_string(), &format!("{ordinal:?}")]));
             revocation.intend(intent, now);
             self.in_flight.insert(intent, (candidate.case, candidate.grant));
-            if !self.windows.begun.contains_key(&person) {
-                self.windows.begun.insert(person, now);
+            if let std::collections::btree_map::Entry::Vacant(vacant) = self.windows.begun.entry(person) {
+                vacant.insert(now);
                 self.touch_windows();
             }
             self.touch_case(candidate.case);
@@ -119,8 +119,7 @@ impl Engine {
             return;
         }
         // Those that only wait for the world to change ride along: the scan costs the same.
-        let served: Vec<_> =
-            self.cases.values().filter(|case| matches!(case.phase, Phase::Scanning { .. })).collect();
+        let served: Vec<_> = self.cases.values().filter(|case| matches!(case.phase, Phase::Scanning { .. })).collect();
         let mut wanted = Wanted::default();
         wanted.addresses.extend(self.policy.protected.iter().cloned());
         for case in &served {
@@ -154,7 +153,8 @@ impl Engine {
             self.limit(now, *id, figures);
             let case = &self.cases[id];
             let halted = limited || case.cancelled_by.is_some();
-            let gate = case.revocations.iter().filter(|known| holds_the_gate(known)).map(|known| known.grant.surface).min();
+            let gate =
+                case.revocations.iter().filter(|known| holds_the_gate(known)).map(|known| known.grant.surface).min();
             let mut floors: Vec<(crate::model::GrantId, Option<String>)> = Vec::new();
             for revocation in case.revocations.iter().filter(|known| known.is_pending()) {
                 let Some(list) = revocation.list() else { continue };
@@ -183,11 +183,14 @@ impl Engine {
                     && admins_staying(read, &me, &leavers) < self.policy.min_human_admins as usize;
                 if is_floor {
                     let team = revocation.grant.parent.name();
-                    floors.push((revocation.grant.id, Some(format!(
-                        "team {team} would keep {} human admins, limit {} (guards.min_human_admins)",
-                        admins_staying(read, &me, &leavers),
-                        self.policy.min_human_admins
-                    ))));
+                    floors.push((
+                        revocation.grant.id,
+                        Some(format!(
+                            "team {team} would keep {} human admins, limit {} (guards.min_human_admins)",
+                            admins_staying(read, &me, &leavers),
+                            self.policy.min_human_admins
+                        )),
+                    ));
                     continue;
                 }
                 if revocation.decision == Decision::Hold {
@@ -202,7 +205,8 @@ impl Engine {
         for id in &order {
             let case = &self.cases[id];
             for revocation in &case.revocations {
-                let (Some(list), Progress::Attempted { answered, due }) = (revocation.list(), revocation.progress) else {
+                let (Some(list), Progress::Attempted { answered, due }) = (revocation.list(), revocation.progress)
+                else {
                     continue;
                 };
                 let patient = answered.saturating_add(timing.proof_patience).unwrap_or(Timestamp::MAX);
@@ -252,7 +256,13 @@ impl Engine {
         case.limited.clone_from(&figures);
         self.touch_case(id);
         let held = figures.is_some();
-        self.verdict(now, id, HoldReason::LimitReached, held, figures.unwrap_or_else(|| "below the caps again".to_owned()));
+        self.verdict(
+            now,
+            id,
+            HoldReason::LimitReached,
+            held,
+            figures.unwrap_or_else(|| "below the caps again".to_owned()),
+        );
     }
 
     fn mark_overdue(&mut self, now: Timestamp) {

@@ -62,16 +62,15 @@ fn person_event(value: &Value, rules: &Rules) -> Result<PersonEvent, Reject> {
     };
     let source = source(&event.object("source")?, rules)?;
     let subject = subject(&event.object("subject")?)?;
-    let effective = event.optional_object("effective")?.map(|effective| read_effective(&effective, rules)).transpose()?;
+    let effective =
+        event.optional_object("effective")?.map(|effective| read_effective(&effective, rules)).transpose()?;
     if action == Action::Schedule && effective.is_none() {
         return Err(event.missing("effective"));
     }
     let stated_as_resolved = event.optional_bool("resolved")?.unwrap_or(true);
     let identity_change = event
         .optional_object("identity_change")?
-        .map(|change| {
-            Ok(IdentityChange { from: change.required_email("from")?, to: change.required_email("to")? })
-        })
+        .map(|change| Ok(IdentityChange { from: change.required_email("from")?, to: change.required_email("to")? }))
         .transpose()?;
     if action == Action::IdentityUpdate && identity_change.is_none() && stated_as_resolved {
         return Err(event.missing("identity_change"));

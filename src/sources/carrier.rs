@@ -155,13 +155,8 @@ fn header<'a>(headers: &[Header<'a>], wanted: &str) -> Result<Option<&'a str>, R
 
 /// Takes the general wrappings off a document. `fault` says why the data of a binary CloudEvent could not be parsed.
 pub(super) fn unwrap<'a>(delivery: &Delivery<'a>, root: &'a Value, fault: Option<Reject>) -> Vec<Element<'a>> {
-    let whole = Element {
-        scope: Place::default(),
-        path: Place::default(),
-        value: root,
-        envelopes: Vec::new(),
-        fault: None,
-    };
+    let whole =
+        Element { scope: Place::default(), path: Place::default(), value: root, envelopes: Vec::new(), fault: None };
     match (delivery, root) {
         (Delivery::Binary(attributes), _) => vec![event_bridge(binary(attributes, fault, whole))],
         (Delivery::Plain | Delivery::Structured, Value::Array(items)) => items
@@ -253,11 +248,7 @@ fn structured_data(members: &Members<'_>) -> Result<(), Reject> {
 }
 
 fn version(text: &str) -> Result<(), Reject> {
-    if text == "1.0" {
-        Ok(())
-    } else {
-        Err(Reject::new(RejectCode::UnknownVersion, "`specversion` is not 1.0"))
-    }
+    if text == "1.0" { Ok(()) } else { Err(Reject::new(RejectCode::UnknownVersion, "`specversion` is not 1.0")) }
 }
 
 /// CloudEvents data is JSON unless something else is said.

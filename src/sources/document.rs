@@ -58,9 +58,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Document, Reject> {
 fn category(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         serde_json::error::Category::Eof => "the document ends early",
-        serde_json::error::Category::Io
-        | serde_json::error::Category::Syntax
-        | serde_json::error::Category::Data => "not one JSON document",
+        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Data => {
+            "not one JSON document"
+        }
     }
 }
 

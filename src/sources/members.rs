@@ -120,9 +120,7 @@ impl<'a> Members<'a> {
     pub(super) fn optional_word<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Reject> {
         let Some(value) = self.map.get(name) else { return Ok(None) };
         text(value, &self.place(name), TEXT_MAX)?;
-        serde_json::from_value(value.clone())
-            .map(Some)
-            .map_err(|_| self.invalid(name, "is not one of the known words"))
+        serde_json::from_value(value.clone()).map(Some).map_err(|_| self.invalid(name, "is not one of the known words"))
     }
 
     /// A member that is one of a closed set of words.
@@ -159,7 +157,7 @@ impl<'a> Members<'a> {
 
     /// Refuses a moment outside the plausible years.
     pub(super) fn plausible(&self, name: &str, time: Timestamp) -> Result<Timestamp, Reject> {
-        if YEARS.contains(&time.to_zoned(jiff::tz::TimeZone::UTC).year()) {
+        if YEARS.contains(&jiff::tz::TimeZone::UTC.to_datetime(time).year()) {
             Ok(time)
         } else {
             Err(self.invalid(name, &format!("lies outside the years {} to {}", YEARS.start(), YEARS.end())))

@@ -8,8 +8,6 @@ mod event_hook;
 mod pass_over;
 mod tenant;
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -66,11 +64,7 @@ fn meaning(event_type: &str) -> Option<Meaning> {
     MEANINGS.iter().find(|(name, _)| *name == event_type).map(|(_, meaning)| *meaning)
 }
 
-/// Whether an event of this type may lead to anything but being ignored.
-fn is_relevant(event_type: &str) -> bool {
-    matches!(meaning(event_type), Some(Meaning::States(_) | Meaning::ChangedSomehow))
-        || event_type == event_hook::EVENT_TYPE
-}
+const NOT_ABOUT_LEAVING: &str = "an event type that is not about leaving";
 
 fn recognises(value: &Value) -> bool {
     let has_text = |name: &str| value.get(name).is_some_and(Value::is_string);
@@ -80,7 +74,9 @@ fn recognises(value: &Value) -> bool {
 fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
     if let Some(event) = element.cloud_event() {
         let is_foreign = if rules.types.is_empty() || rules.format == Format::Auto {
-            !event.r#type.starts_with("com.okta.") && element.value.get("eventType").is_none() && event.readable().is_ok()
+            !event.r#type.starts_with("com.okta.")
+                && element.value.get("eventType").is_none()
+                && event.readable().is_ok()
         } else {
             !rules.accepts_type(event.r#type)
         };
@@ -99,19 +95,20 @@ fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
 fn classify(element: &Element<'_>, rules: &Rules) -> Result<Vec<Reading>, Reject> {
     let event = Members::of(element.value, "")?;
     let event_type = event.required_str("eventType", TEXT_MAX)?;
-    let tenant = tenant::of(element, rules.tenant.as_deref())?;
-    let ignored = |reason: Cow<'static, str>| {
-        let about = about(&event, &tenant).map(Box::new);
-        Ok(vec![Reading { element: element.place(), verdict: Verdict::Ignore { reason, about } }])
+    // An event that says nothing about leaving is ignored whoever's it is.
+    let tenant = tenant::of(element, rules.tenant.as_deref());
+    let ignored = |reason: &'static str| {
+        let about = tenant.as_ref().ok().and_then(|tenant| about(&event, tenant)).map(Box::new);
+        Ok(vec![Reading { element: element.place(), verdict: Verdict::Ignore { reason: reason.into(), about } }])
     };
     let (action, resolvable) = match meaning(event_type) {
         Some(Meaning::States(action)) => (action, true),
         Some(Meaning::ChangedSomehow) => (Action::IdentityUpdate, false),
-        Some(Meaning::Ignored(reason)) => return ignored(reason.into()),
-        None => return ignored("an event type that is not about leaving".into()),
+        Some(Meaning::Ignored(reason)) => return ignored(reason),
+        None => return ignored(NOT_ABOUT_LEAVING),
     };
     if event.object("outcome")?.required_str("result", TEXT_MAX)? != "SUCCESS" {
-        return ignored("its outcome is not SUCCESS: it did not happen".into());
+        return ignored("its outcome is not SUCCESS: it did not happen");
     }
     let log_event = LogEvent {
         action,
@@ -119,7 +116,7 @@ fn classify(element: &Element<'_>, rules: &Rules) -> Result<Vec<Reading>, Reject
         occurred_at: event.required_time("published")?,
         source: SourceRef {
             system: "okta".to_owned(),
-            tenant: tenant.into_owned(),
+            tenant: tenant?.into_owned(),
             event_type: event_type.to_owned(),
             event_id: event.required_text("uuid", TEXT_MAX)?,
             element: None,
@@ -133,7 +130,9 @@ fn classify(element: &Element<'_>, rules: &Rules) -> Result<Vec<Reading>, Reject
     };
     let users = users(&event)?;
     Ok(match users.as_slice() {
-        [] => return Err(Reject::new(RejectCode::MissingSubject, "`target` names no `User`; the actor is never meant")),
+        [] => {
+            return Err(Reject::new(RejectCode::MissingSubject, "`target` names no `User`; the actor is never meant"));
+        }
         [user] => vec![Reading { element: element.place(), verdict: log_event.about(user, None) }],
         several => (0..)
             .zip(several)

@@ -51,9 +51,7 @@ fn named_by<'a>(envelope: &Envelope<'a>) -> Result<Option<Named<'a>>, Reject> {
             Some(Named::Label(rest.split('/').next().filter(|label| fits_in_a_host(label)).ok_or_else(nobody)?))
         }
         Envelope::CloudEvent(event) => host(event.source)
-            .filter(|host| {
-                OKTA_DOMAINS.iter().any(|domain| ends_with_domain(host, domain))
-            })
+            .filter(|host| OKTA_DOMAINS.iter().any(|domain| ends_with_domain(host, domain)))
             .map(Named::Host),
     })
 }
@@ -81,7 +79,9 @@ fn host(url: &str) -> Option<&str> {
 }
 
 fn fits_in_a_host(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 253 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+    !text.is_empty()
+        && text.len() <= 253
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
 }
 
 fn ends_with_domain(host: &str, domain: &str) -> bool {
