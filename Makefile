@@ -27,11 +27,14 @@ demo-kafka:
 	@cargo build --locked
 	@cargo run --locked --quiet --bin heroku-deprovisioner -- demo --kafka $(ARGS)
 
-## make test        everything: format, lints, docs, all tests
+## make test        everything: format, lints, docs, all tests, those on a real Apache Kafka included
 test:
 	@deploy/prerequisites build lint
+	@tests/kafka/ready $(KAFKA)
+	@mkdir -p $(dir $(KAFKA_TESTS_LOG)) && : >$(KAFKA_TESTS_LOG)
 	@$(MAKE) --no-print-directory lint docs
 	cargo test --locked --all-features
+	@tests/kafka/count $(KAFKA)
 
 ## make lint        what `make test` checks before it runs a test; the border of the core first, it builds fastest
 lint:

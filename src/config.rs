@@ -33,6 +33,7 @@ use crate::model::Email;
 use crate::model::event::Boundary;
 use crate::model::outcome::Mode;
 use crate::sources::{Format, Rules};
+use crate::telemetry::{LogFormat, LogSettings};
 
 /// Where the file is looked for when nobody names one, in this order.
 pub const DEFAULT_FILES: [&str; 2] = ["heroku-deprovisioner.toml", "/etc/heroku-deprovisioner/config.toml"];
@@ -286,16 +287,6 @@ pub struct Log {
     pub level: String,
 }
 
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// Section `instance`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -423,6 +414,13 @@ fn no_file() -> ConfigError {
     let message = "no configuration file".to_owned();
     let remedy = "name one with --config or HEROKU_DEPROVISIONER_CONFIG; config.example.toml is one to start from";
     ConfigError { problems: vec![Problem { place, message, remedy: Some(remedy.to_owned()) }] }
+}
+
+impl Log {
+    /// What the log is set up with.
+    pub fn settings(&self) -> LogSettings {
+        LogSettings { format: self.format, level: self.level.clone() }
+    }
 }
 
 impl Source {

@@ -5,9 +5,9 @@
 //! 1. `document`: bytes to JSON, within limits, remembering every repeated key;
 //! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge) are taken off;
 //! 3. the format's own envelope is taken off, and
-//! 4. each element is classified: both are the format's file (`canonical`, `okta`), listed in [`ADAPTERS`].
+//! 4. each element is classified: both are the format's file (`canonical`, `okta`), listed in `ADAPTERS`.
 //!
-//! A new format is one file with one [`Adapter`]. Nothing here does I/O or reads the clock, and whatever a record
+//! A new format is one file with one `Adapter`. Nothing here does I/O or reads the clock, and whatever a record
 //! holds, the answer is a reading: there is no error to handle and nothing panics.
 
 pub mod canonical;
@@ -32,6 +32,8 @@ pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Most elements that one record may hold; the largest page of Okta's System Log has 1,000.
 pub const ELEMENTS_MAX: usize = 5_000;
+
+const FOREIGN_TYPE: &str = "a CloudEvent of a type that is not accepted";
 
 /// A header of a Kafka record. Names may repeat.
 pub type Header<'a> = (&'a str, Option<&'a [u8]>);
@@ -125,7 +127,7 @@ struct Adapter {
     /// Whether a value, freed of its general carriers, has this format's shape. Two formats must never both say yes.
     recognises: fn(&serde_json::Value) -> bool,
     /// Passes over a record that holds nothing relevant, at the cost of skipping its JSON; `None` = read it in full.
-    pass_over: fn(&Delivery<'_>, &[u8], &Rules) -> Option<Vec<Reading>>,
+    pass_over: fn(&Delivery<'_>, &[u8]) -> Option<Vec<Reading>>,
     /// Takes off the format's own envelope.
     unwrap: for<'a> fn(Element<'a>) -> Vec<Element<'a>>,
     /// Says what one element means; several readings when it names several people.
@@ -149,7 +151,7 @@ enum Thoroughness {
 fn read_with(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -> Vec<Reading> {
     match read_record(record, rules, thoroughness) {
         Ok(readings) => readings,
-        Err(reject) => vec![Reading { element: String::new(), verdict: Verdict::Reject(reject) }],
+        Err(reject) => vec![Reading::reject(String::new(), reject)],
     }
 }
 
@@ -166,7 +168,7 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
     let delivery = Delivery::of(record.headers)?;
     if thoroughness == Thoroughness::PassOver
         && let Some(adapter) = rules.format.adapter()
-        && let Some(readings) = (adapter.pass_over)(&delivery, value, rules)
+        && let Some(readings) = (adapter.pass_over)(&delivery, value)
     {
         return Ok(readings);
     }
@@ -180,10 +182,11 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
     for element in carrier::unwrap(&delivery, &document.root, fault) {
         match adapter_for(&element, rules) {
             Ok(adapter) => found.extend((adapter.unwrap)(element).into_iter().map(|mut inner| {
-                let next = inner.fault.take().map_or(Ok(adapter), |fault| Err(Verdict::Reject(fault)));
+                let fault = inner.fault.take();
+                let next = fault.map_or(Ok(adapter), |fault| Err(Reading::reject(inner.place(), fault)));
                 (inner, next)
             })),
-            Err(verdict) => found.push((element, Err(verdict))),
+            Err(reading) => found.push((element, Err(reading))),
         }
         if found.len() > ELEMENTS_MAX {
             return Err(Reject::new(RejectCode::TooManyElements, format!("more than {ELEMENTS_MAX} elements")));
@@ -198,23 +201,20 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
     let repeated = document.repeated_for(&found.iter().map(|(element, _)| element).collect::<Vec<_>>());
     let mut readings = Vec::with_capacity(found.len());
     for ((element, next), repeated) in found.into_iter().zip(repeated) {
-        let verdict = match (repeated, next) {
-            (Some(place), _) => Verdict::Reject(Reject::repeated(place)),
-            (None, Err(verdict)) => verdict,
-            (None, Ok(adapter)) => {
-                readings.extend((adapter.read)(&element, rules));
-                continue;
-            }
-        };
-        readings.push(Reading { element: element.place(), verdict });
+        match (repeated, next) {
+            (Some(place), _) => readings.push(Reading::reject(element.place(), Reject::repeated(place))),
+            (None, Err(reading)) => readings.push(reading),
+            (None, Ok(adapter)) => readings.extend((adapter.read)(&element, rules)),
+        }
     }
     Ok(readings)
 }
 
 /// The configured format, or with [`Format::Auto`] the only one that recognises the element.
-fn adapter_for(element: &Element<'_>, rules: &Rules) -> Result<&'static Adapter, Verdict> {
+fn adapter_for(element: &Element<'_>, rules: &Rules) -> Result<&'static Adapter, Reading> {
+    let refused = |reject| Err(Reading::reject(element.place(), reject));
     if let Some(fault) = &element.fault {
-        return Err(Verdict::Reject(fault.clone()));
+        return refused(fault.clone());
     }
     if let Some(adapter) = rules.format.adapter() {
         return Ok(adapter);
@@ -226,14 +226,14 @@ fn adapter_for(element: &Element<'_>, rules: &Rules) -> Result<&'static Adapter,
     let mut fitting = ADAPTERS.iter().filter(|adapter| (adapter.recognises)(element.value));
     match (fitting.next(), fitting.next(), cloud_event) {
         (Some(adapter), None, _) => Ok(adapter),
-        (None, _, Some(_)) => Err(Verdict::ignore("a CloudEvent of a type that is not accepted")),
-        (None, _, None) => Err(Verdict::Reject(Reject::new(
+        (None, _, Some(_)) => Err(Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE)),
+        (None, _, None) => refused(Reject::new(
             RejectCode::Unrecognised,
             "no known format has this shape; name the format to learn what is missing",
-        ))),
-        (Some(one), Some(other), _) => Err(Verdict::Reject(Reject::new(
+        )),
+        (Some(one), Some(other), _) => refused(Reject::new(
             RejectCode::Ambiguous,
             format!("it could be {} or {}; name the format", one.name, other.name),
-        ))),
+        )),
     }
 }

@@ -149,7 +149,7 @@ pub const KEYS: &[Key] = &[
     key("http.listen", One(Shape::Listen), None, Value("\"0.0.0.0:8080\""), "Where health, status and metrics are served."),
 
     key("log.format", One(Shape::Choice(&["text", "json"])), None, Value("\"text\""), "How log lines are written."),
-    key("log.level", One(Shape::Text), None, Value("\"info\""), "What is logged, in the syntax of `RUST_LOG`, which wins."),
+    key("log.level", One(Shape::LogFilter), None, Value("\"info\""), "What is logged, in the syntax of `RUST_LOG`, which wins."),
 
     key("instance.name", One(Shape::Name), None, HostName, "Name of this instance; keep it over a restart, so that Kafka knows it again."),
 

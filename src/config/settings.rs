@@ -11,7 +11,8 @@ use toml::{Spanned, Value};
 use super::environment::{Environment, VARIABLE_PREFIX};
 use super::keys::{self, Fallback, Found, KEYS, Key};
 use super::problem::{Layer, Place, Problem, Text};
-use super::shape::{Kind, Shape, check_property};
+use super::properties::check as check_property;
+use super::shape::{Kind, Shape};
 
 /// The effective settings, without secrets.
 #[derive(Debug, Clone, Default)]

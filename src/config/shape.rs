@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use super::duration::parse_duration;
-use super::properties;
 use crate::model::Email;
 use crate::sources::Format;
 
@@ -55,6 +54,8 @@ pub enum Shape {
     StartAt,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// What is logged, in the syntax of `RUST_LOG`.
+    LogFilter,
     /// A format of source records.
     Format,
     /// A whole number in these bounds.
@@ -97,6 +98,7 @@ impl Shape {
             Self::Topic => "topic".to_owned(),
             Self::Prefix => "prefix".to_owned(),
             Self::Zone => "time zone".to_owned(),
+            Self::LogFilter => "log filter".to_owned(),
             Self::StartAt => "`earliest`, `latest` or a time".to_owned(),
             Self::Choice(words) => alternatives(words, |word| format!("`{word}`")),
             Self::Format => alternatives(&formats(), |word| format!("`{word}`")),
@@ -128,6 +130,7 @@ impl Shape {
             | Self::Topic
             | Self::Prefix
             | Self::Zone
+            | Self::LogFilter
             | Self::StartAt
             | Self::Choice(_)
             | Self::Format
@@ -163,6 +166,9 @@ impl Shape {
             Self::Zone => jiff::tz::TimeZone::get(text)
                 .map(drop)
                 .map_err(|_| "is no IANA time zone; write it as \"Europe/Berlin\"".to_owned()),
+            Self::LogFilter => tracing_subscriber::EnvFilter::builder().parse(text).map(drop).map_err(|_| {
+                "wants a filter such as \"info\" or \"info,heroku_deprovisioner::kafka=debug\"".to_owned()
+            }),
             Self::StartAt => match text {
                 "earliest" | "latest" => Ok(()),
                 _ => jiff::Timestamp::from_str(text).map(drop).map_err(|_| {
@@ -193,14 +199,6 @@ impl Shape {
         }
         Ok(())
     }
-}
-
-/// Checks the name of a librdkafka property together with its value.
-///
-/// # Errors
-/// What is wrong, and what to do instead.
-pub fn check_property(name: &str, value: &str) -> Result<(), (String, Option<String>)> {
-    properties::check(name, value)
 }
 
 fn formats() -> Vec<&'static str> {
@@ -361,6 +359,12 @@ mod tests {
                 "herokumanager.com",
             ],
         );
+    }
+
+    #[test]
+    fn a_log_filter_is_one_that_the_log_understands() {
+        accepts(Shape::LogFilter, &["info", "info,heroku_deprovisioner::kafka=debug"]);
+        refuses(Shape::LogFilter, &["info,kafka=loud", "a=b=c"]);
     }
 
     #[test]

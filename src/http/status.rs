@@ -41,7 +41,7 @@ pub struct Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// It has not joined its groups yet.
+    /// It has not joined the worker's group yet.
     Starting,
     /// It shares the intake; another instance is the worker.
     Standby,
@@ -68,8 +68,6 @@ impl Role {
 pub struct KafkaStatus {
     /// The intake's consumers are in their groups.
     pub intake_joined: bool,
-    /// The worker's consumer is in its group.
-    pub worker_joined: bool,
     /// Offset up to which events are accepted; absent = this instance is not the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<i64>,

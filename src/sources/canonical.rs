@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::carrier::{Delivery, Element};
 use super::members::{self, ITEMS_MAX, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
-use super::{Adapter, Format, Rules};
+use super::{Adapter, FOREIGN_TYPE, Format, Rules};
 use crate::model::SubjectKey;
 use crate::model::event::{
     Action, Actor, Address, Cancels, Effective, ExternalId, IdentityChange, PersonEvent, SCHEMA_VERSION, SourceRef,
@@ -23,7 +23,7 @@ fn recognises(value: &Value) -> bool {
 }
 
 /// Nearly every record of a topic of canonical events is relevant, so there is nothing to gain.
-fn pass_over(_delivery: &Delivery<'_>, _value: &[u8], _rules: &Rules) -> Option<Vec<Reading>> {
+fn pass_over(_delivery: &Delivery<'_>, _value: &[u8]) -> Option<Vec<Reading>> {
     None
 }
 
@@ -35,10 +35,10 @@ fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
     if let Some(event) = element.cloud_event() {
         // Only with `Format::Auto` does the shape of the data alone bring an event here.
         if rules.format != Format::Auto && !rules.accepts_type(event.r#type) {
-            return vec![Reading::ignore(element.cloud_event_place(), "a CloudEvent of a type that is not accepted")];
+            return vec![Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE)];
         }
         if let Err(reject) = event.readable() {
-            return vec![Reading { element: element.place(), verdict: Verdict::Reject(reject) }];
+            return vec![Reading::reject(element.place(), reject)];
         }
     }
     let verdict = match person_event(element.value, rules) {

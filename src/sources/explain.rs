@@ -195,15 +195,11 @@ fn refused(element: String, reject: &Reject) -> Explanation {
 fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp) -> Explanation {
     let effective_at = event.effective_at(&rules.zone);
     let stated = Decision::from(event.action);
-    let resolved = match stated {
-        Decision::Deprovision if effective_at.is_some_and(|at| at > now) => Decision::Schedule,
-        other => other,
-    };
+    let is_ahead = stated == Decision::Deprovision && effective_at.is_some_and(|at| at > now);
+    let resolved = if is_ahead { Decision::Schedule } else { stated };
     let (decision, kind) = if event.resolved { (resolved, stated) } else { (Decision::NeedsLookup, resolved) };
-    let meaning = match decision {
-        Decision::NeedsLookup if !event.subject.emails.is_empty() => "it does not say what changed",
-        other => other.meaning(),
-    };
+    let says_nothing_new = decision == Decision::NeedsLookup && !event.subject.emails.is_empty();
+    let meaning = if says_nothing_new { "it does not say what changed" } else { decision.meaning() };
     Explanation {
         element,
         decision,

@@ -11,10 +11,10 @@ mod tenant;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::carrier::Element;
+use super::carrier::{CloudEvent, Element};
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{About, Reading, Reject, RejectCode, Verdict};
-use super::{Adapter, Format, Rules};
+use super::{Adapter, FOREIGN_TYPE, Format, Rules};
 use crate::model::event::{
     Action, Actor, ActorKind, Address, AddressKind, ExternalId, PersonEvent, SCHEMA_VERSION, SourceRef, Subject,
 };
@@ -73,22 +73,28 @@ fn recognises(value: &Value) -> bool {
 
 fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
     if let Some(event) = element.cloud_event() {
-        let is_foreign = if rules.types.is_empty() || rules.format == Format::Auto {
-            !event.r#type.starts_with("com.okta.")
-                && element.value.get("eventType").is_none()
-                && event.readable().is_ok()
-        } else {
-            !rules.accepts_type(event.r#type)
-        };
-        if is_foreign {
-            return vec![Reading::ignore(element.cloud_event_place(), "a CloudEvent of a type that is not accepted")];
+        if is_foreign(event, element, rules) {
+            return vec![Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE)];
         }
         if let Err(reject) = event.readable() {
-            return vec![Reading { element: element.place(), verdict: Verdict::Reject(reject) }];
+            return vec![Reading::reject(element.place(), reject)];
         }
     }
-    classify(element, rules)
-        .unwrap_or_else(|reject| vec![Reading { element: element.place(), verdict: Verdict::Reject(reject) }])
+    classify(element, rules).unwrap_or_else(|reject| vec![Reading::reject(element.place(), reject)])
+}
+
+/// Whether a CloudEvent is none of Okta's. Bridges choose its type freely, so unless types are configured the data
+/// speaks for itself; what neither claims to be Okta's nor looks like it is somebody else's on a shared topic.
+fn is_foreign(event: &CloudEvent<'_>, element: &Element<'_>, rules: &Rules) -> bool {
+    if rules.format == Format::Okta && !rules.types.is_empty() {
+        return !rules.accepts_type(event.r#type);
+    }
+    let is_only_wrapping = element.envelopes.len() == 1;
+    let is_readable = event.readable().is_ok();
+    is_only_wrapping
+        && is_readable
+        && !event.r#type.starts_with("com.okta.")
+        && element.value.get("eventType").is_none()
 }
 
 /// Says what one LogEvent means.

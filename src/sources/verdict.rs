@@ -19,7 +19,11 @@ pub struct Reading {
 
 impl Reading {
     pub(super) fn ignore(element: String, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { element, verdict: Verdict::ignore(reason) }
+        Self { element, verdict: Verdict::Ignore { reason: reason.into(), about: None } }
+    }
+
+    pub(super) fn reject(element: String, reject: Reject) -> Self {
+        Self { element, verdict: Verdict::Reject(reject) }
     }
 }
 
@@ -37,12 +41,6 @@ pub enum Verdict {
     },
     /// Malformed, ambiguous or unsafe: a dead letter.
     Reject(Reject),
-}
-
-impl Verdict {
-    pub(super) fn ignore(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::Ignore { reason: reason.into(), about: None }
-    }
 }
 
 /// What an ignored element is about; for people to read, never to act on.

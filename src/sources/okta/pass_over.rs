@@ -16,9 +16,9 @@ use serde::{Deserialize, Deserializer};
 use super::{NOT_ABOUT_LEAVING, event_hook, meaning};
 use crate::sources::carrier::Delivery;
 use crate::sources::members::TEXT_MAX;
-use crate::sources::{ELEMENTS_MAX, Reading, Rules};
+use crate::sources::{ELEMENTS_MAX, Reading};
 
-pub(super) fn pass_over(delivery: &Delivery<'_>, value: &[u8], _rules: &Rules) -> Option<Vec<Reading>> {
+pub(super) fn pass_over(delivery: &Delivery<'_>, value: &[u8]) -> Option<Vec<Reading>> {
     if *delivery != Delivery::Plain {
         return None;
     }
