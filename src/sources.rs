@@ -5,9 +5,9 @@
 //! 1. `document`: bytes to JSON, within limits, remembering every repeated key;
 //! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge) are taken off;
 //! 3. the format's own envelope is taken off, and
-//! 4. each element is classified: both are the format's file (`canonical`, `okta`), listed in [`ADAPTERS`].
+//! 4. each element is classified: both are the format's file (`canonical`, `okta`), listed in `ADAPTERS`.
 //!
-//! A new format is one file with one [`Adapter`]. Nothing here does I/O or reads the clock, and whatever a record
+//! A new format is one file with one `Adapter`. Nothing here does I/O or reads the clock, and whatever a record
 //! holds, the answer is a reading: there is no error to handle and nothing panics.
 
 pub mod canonical;
