@@ -1,8 +1,7 @@
 //! Logs, traces and metrics: what an operator sees of a running service. `docs/telemetry.md` is the reader's side of it.
 //!
 //! * Logs go to stderr, always; stdout belongs to a command's data.
-//! * Traces and metrics leave over OTLP (http/protobuf) when the environment names an endpoint, see
-//!   `telemetry/environment.rs`.
+//! * Traces and metrics leave over OTLP (http/protobuf) when the environment names an endpoint, see `telemetry::environment`.
 //!   Metrics can be scraped either way, from [`Metrics::render`].
 //! * Without an endpoint no span gets an OpenTelemetry context. A trace context that arrived with a record is then
 //!   handed on unchanged, so this service is never the hole in somebody's trace.
