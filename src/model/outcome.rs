@@ -60,6 +60,10 @@ pub enum OutcomeKind {
 }
 
 impl OutcomeKind {
+    /// All.
+    pub const ALL: [Self; 6] =
+        [Self::CaseOpened, Self::CaseHeld, Self::CaseResumed, Self::CaseOverdue, Self::CaseClosed, Self::GrantRevoked];
+
     /// The middle of the CloudEvents type.
     pub fn as_str(self) -> &'static str {
         match self {

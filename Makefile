@@ -1,0 +1,74 @@
+# The commands of the project. Each does all of its own set-up; `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo demo-kafka test lint bench kafka setup docs
+
+# Arguments for demo, demo-kafka and bench: make demo ARGS="--seed 7"
+ARGS ?=
+
+# `make test KAFKA=optional` goes on where no real Kafka can be had, and says at its end what was skipped. Not in CI.
+KAFKA ?= required
+
+# Each test on a real Kafka adds a line to this file; tests/kafka/count reads it.
+export KAFKA_TESTS_LOG := $(CURDIR)/.cache/kafka/tests.log
+
+## make demo        the whole job in one process: simulated Heroku, a broker for trying; nothing else is installed
+demo:
+	@deploy/prerequisites build
+	@cargo build --locked
+	@cargo run --locked --quiet --bin heroku-deprovisioner -- demo $(ARGS)
+
+## make demo-kafka  the same on a real Apache Kafka, with a SIGKILL between a removal and its answer
+demo-kafka:
+	@deploy/prerequisites build kafka
+	@tests/kafka/fetch
+	@cargo build --locked
+	@cargo run --locked --quiet --bin heroku-deprovisioner -- demo --kafka $(ARGS)
+
+## make test        everything: format, lints, docs, all tests, those on a real Apache Kafka included
+test:
+	@deploy/prerequisites build lint
+	@tests/kafka/ready $(KAFKA)
+	@mkdir -p $(dir $(KAFKA_TESTS_LOG)) && : >$(KAFKA_TESTS_LOG)
+	@$(MAKE) --no-print-directory lint docs
+	cargo test --locked --all-features
+	@tests/kafka/count $(KAFKA)
+
+## make lint        what `make test` checks before it runs a test; the border of the core first, it builds fastest
+lint:
+	@deploy/prerequisites build lint
+	cargo fmt --check
+	cargo clippy --locked --no-default-features --lib -- -D warnings
+	cargo clippy --locked --all-targets --all-features -- -D warnings
+	cargo clippy --locked --no-default-features --features service -- -D warnings
+	cargo clippy --locked --no-default-features --features simulator -- -D warnings
+	@if command -v cargo-deny >/dev/null; then set -x; cargo deny --locked --all-features check bans licenses sources; \
+	else echo "cargo-deny is not installed: the rules of deny.toml were NOT checked"; fi
+
+## make docs        the documentation of the code; a warning is an error
+docs:
+	@deploy/prerequisites build
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
+
+## make bench       the benchmarks, each a ratio to a baseline of the same run
+bench:
+	@deploy/prerequisites build kafka
+	@tests/kafka/fetch
+	cargo bench --locked $(ARGS)
+
+## make kafka       fetches the jars of Apache Kafka into .cache, once
+kafka:
+	@deploy/prerequisites kafka
+	@tests/kafka/fetch
+
+## make setup       everything that the other commands would fetch or install, now
+setup:
+	@deploy/prerequisites build lint kafka
+	@tests/kafka/fetch
+	@cargo fetch --locked
+	@echo "ready"
+
+help:
+	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))

@@ -1,0 +1,36 @@
+//! One module for each command. Each takes its arguments and what it needs of the outside, writes its result to `out`
+//! and returns the exit code; progress and questions go to standard error.
+
+pub mod completions;
+pub mod config;
+pub mod explain;
+pub mod man;
+
+use std::io::Write;
+
+use crate::cli::{Cli, Command};
+use crate::config::Environment;
+use crate::exit::Exit;
+
+/// Runs the command that was written.
+///
+/// # Errors
+/// When it could not do its work; [`Exit::of`] gives the exit code.
+pub fn run(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let Cli { config, command } = cli;
+    let file = config.as_deref();
+    match command {
+        Command::Explain(args) => explain::run(&args, file, environment, out),
+        Command::Config(command) => config::run(&command, file, environment, out),
+        Command::Completions(args) => completions::run(&args, out),
+        Command::Man(args) => man::run(&args, out),
+    }
+}
+
+/// Whether an error says no more than that nobody reads our output any longer, as with `| head`.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

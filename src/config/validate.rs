@@ -1,0 +1,228 @@
+//! What no single value shows: whether the settings fit together.
+
+use std::collections::BTreeMap;
+
+use super::problem::{Layer, Place, Problem};
+use super::shape::Shape;
+use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER};
+use crate::model::outcome::Mode;
+
+/// The topics that the service owns, by what follows the prefix.
+const OWN_TOPICS: [&str; 6] = ["events", "state", "commands", "outcomes", "dead-letters", "requests"];
+
+/// Adds what does not fit together.
+pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
+    let mut checks = Checks { config, problems };
+    checks.account();
+    checks.clusters();
+    checks.sources();
+    checks.teams();
+    checks.people();
+    checks.times();
+}
+
+/// What deserves a word although nothing is wrong.
+pub fn remarks(config: &Config) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if config.heroku.enterprise_account.is_none() && config.heroku.expected_teams.is_empty() {
+        remarks.push(
+            "neither `heroku.enterprise_account` nor `heroku.expected_teams` is set: a team that the account was \
+             never added to stays unnoticed, and every outcome says so"
+                .to_owned(),
+        );
+    }
+    if config.sources.is_empty() {
+        remarks.push("no [[sources]]: only offboardings ordered by hand are carried out".to_owned());
+    }
+    if config.mode == Mode::Observe {
+        remarks.push("mode is \"observe\": cases are planned, nothing is removed".to_owned());
+    }
+    let sources = config.sources.iter().filter(|source| source.mode == Some(Mode::Enforce));
+    let teams = config.teams.iter().filter(|(_, rule)| rule.mode == Mode::Enforce);
+    let sources = sources.map(|source| format!("source {:?}", source.name));
+    let teams = teams.map(|(name, _)| format!("team {name:?}"));
+    if config.mode == Mode::Observe {
+        remarks.extend(
+            sources.chain(teams).map(|who| format!("{who} is set to enforce, and the mode at the top is stricter")),
+        );
+    }
+    for (name, guard) in [
+        ("guards.max_people_per_hour", config.guards.max_people_per_hour),
+        ("guards.max_people_per_day", config.guards.max_people_per_day),
+    ] {
+        if guard == 0 {
+            remarks.push(format!("`{name}` is 0: every case is held"));
+        }
+    }
+    remarks
+}
+
+struct Checks<'c> {
+    config: &'c Config,
+    problems: &'c mut Vec<Problem>,
+}
+
+impl Checks<'_> {
+    /// Adds a problem at the place of the first of `paths` that is set.
+    fn problem(&mut self, paths: &[&str], message: String, remedy: &str) {
+        let place = paths.iter().find_map(|path| self.config.settings.place(path)).cloned();
+        let place = place.unwrap_or_else(|| Place::whole(Layer::File("configuration".to_owned())));
+        self.problems.push(Problem { place, message, remedy: Some(remedy.to_owned()) });
+    }
+
+    fn account(&mut self) {
+        if self.config.mode == Mode::Enforce && self.config.heroku.account.is_none() {
+            self.problem(
+                &["mode"],
+                "`mode` is \"enforce\", and `heroku.account` is missing".to_owned(),
+                "name the account that the token belongs to, so that the service can refuse to act as another one",
+            );
+        }
+    }
+
+    fn clusters(&mut self) {
+        let config = self.config;
+        self.cluster("kafka", &config.kafka.cluster);
+        for (name, cluster) in &config.kafka_clusters {
+            if let Err(message) = Shape::Name.check(name) {
+                self.problem(&[], format!("the name of [kafka_clusters.{name:?}] {message}"), "choose another name");
+            }
+            self.cluster(&format!("kafka_clusters.{}", super::settings::toml_key(name)), cluster);
+        }
+        if config.kafka_clusters.contains_key(OWN_CLUSTER) {
+            self.problem(
+                &["kafka_clusters.default.bootstrap_servers"],
+                format!("`kafka_clusters.{OWN_CLUSTER}` has the name that outcomes give to the cluster in `kafka`"),
+                "choose another name",
+            );
+        }
+        if config.kafka.replication_factor == 0 {
+            self.problem(
+                &["kafka.replication_factor"],
+                "`kafka.replication_factor` must not be 0".to_owned(),
+                "write -1 for the broker's default",
+            );
+        }
+    }
+
+    fn cluster(&mut self, path: &str, cluster: &Cluster) {
+        let at = |name: &str| format!("{path}.{name}");
+        if cluster.uses_sasl() {
+            if cluster.sasl_mechanism.is_none() {
+                self.problem(
+                    &[&at("security_protocol")],
+                    format!("`{path}.security_protocol` wants SASL, and `{path}.sasl_mechanism` is missing"),
+                    "set it to \"SCRAM-SHA-512\", \"SCRAM-SHA-256\" or \"PLAIN\"",
+                );
+            }
+        } else if let Some(name) = ["sasl_mechanism", "sasl_username_file", "sasl_password_file"]
+            .into_iter()
+            .find(|name| self.config.settings.place(&at(name)).is_some())
+        {
+            self.problem(
+                &[&at(name)],
+                format!(
+                    "`{path}.{name}` has no effect while `{path}.security_protocol` is {:?}",
+                    cluster.security_protocol
+                ),
+                "set `security_protocol` to \"SASL_SSL\"",
+            );
+        }
+    }
+
+    fn sources(&mut self) {
+        let config = self.config;
+        let mut names = BTreeMap::new();
+        let mut topics = BTreeMap::new();
+        for (index, source) in config.sources.iter().enumerate() {
+            let at = |name: &str| format!("sources[{index}].{name}");
+            if source.name == OPERATOR_SOURCE {
+                self.problem(
+                    &[&at("name")],
+                    format!("`{}` is {OPERATOR_SOURCE:?}, the built-in source of the requests topic", at("name")),
+                    "choose another name",
+                );
+            }
+            if let Some(first) = names.insert(&source.name, index) {
+                self.problem(
+                    &[&at("name")],
+                    format!("`{}` is {:?}, as is `sources[{first}].name`", at("name"), source.name),
+                    "give each source its own name",
+                );
+            }
+            if let Some(name) = source.cluster.as_ref().filter(|name| !config.kafka_clusters.contains_key(*name)) {
+                self.problem(
+                    &[&at("cluster")],
+                    format!("`{}` is {name:?}, and there is no [kafka_clusters.{name}]", at("cluster")),
+                    "define it, or leave the key out for the cluster in [kafka]",
+                );
+            }
+            if let Some(first) = topics.insert((&source.cluster, &source.topic), index) {
+                self.problem(
+                    &[&at("topic")],
+                    format!("`{}` is {:?}, as is `sources[{first}].topic`", at("topic"), source.topic),
+                    "a topic is read by one source only",
+                );
+            }
+            let own = source.topic.strip_prefix(&config.kafka.prefix).filter(|rest| OWN_TOPICS.contains(rest));
+            if source.cluster.is_none() && own.is_some() {
+                self.problem(
+                    &[&at("topic")],
+                    format!("`{}` is {:?}, a topic of this service itself", at("topic"), source.topic),
+                    "name the topic of the source",
+                );
+            }
+        }
+    }
+
+    fn teams(&mut self) {
+        let config = self.config;
+        let mut names = BTreeMap::new();
+        for (index, team) in config.heroku.excluded_teams.iter().enumerate() {
+            let at = format!("heroku.excluded_teams[{index}].name");
+            if config.heroku.expected_teams.contains(&team.name) {
+                self.problem(
+                    &[&at],
+                    format!("`{at}` is {:?}, and `heroku.expected_teams` names it too", team.name),
+                    "a team is either expected or excluded",
+                );
+            }
+            if names.insert(&team.name, ()).is_some() {
+                self.problem(&[&at], format!("`{at}` is {:?} a second time", team.name), "remove one of them");
+            }
+        }
+    }
+
+    fn people(&mut self) {
+        let people = &self.config.people;
+        if people.company_domains.is_empty() {
+            self.problem(
+                &["people.company_domains"],
+                "`people.company_domains` is empty".to_owned(),
+                "name the domains of the company: nobody else is ever removed",
+            );
+        }
+    }
+
+    fn times(&mut self) {
+        let config = self.config;
+        let zero = [
+            ("deadlines.normal", config.deadlines.normal),
+            ("deadlines.urgent", config.deadlines.urgent),
+            ("shutdown.grace", config.shutdown.grace),
+            ("advanced.hold_recheck", config.advanced.hold_recheck),
+            ("advanced.account_probe", config.advanced.account_probe),
+            ("advanced.session_timeout", config.advanced.session_timeout),
+        ];
+        for (path, _) in zero.iter().filter(|(_, time)| time.is_zero()) {
+            self.problem(&[path], format!("`{path}` must be more than nothing"), "write it as \"30s\" or \"24h\"");
+        }
+        if config.deadlines.urgent > config.deadlines.normal {
+            self.problem(
+                &["deadlines.urgent", "deadlines.normal"],
+                "`deadlines.urgent` is longer than `deadlines.normal`".to_owned(),
+                "make it the shorter one",
+            );
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! An event arrives: it opens a case, joins one, ends one, or only teaches a name.
+
+use jiff::Timestamp;
+
+use super::Engine;
+use super::case::{Case, Phase, case_id, cause};
+use super::policy::OnSuspended;
+use crate::model::event::{Action, AddressKind, Normalised};
+use crate::model::outcome::{AccessAfter, CaseResult, CoveragePart, HoldReason};
+use crate::model::{CaseId, PersonId};
+
+impl Engine {
+    pub(super) fn accept(&mut self, now: Timestamp, normalised: Normalised) {
+        let event = &normalised.event;
+        let id = case_id(&event.source);
+        let found = self.identities.recognise(event, &self.policy);
+        self.touch_person(found.person);
+        for alias in &found.new_aliases {
+            self.touch_alias(alias);
+        }
+        for loser in &found.dispossessed {
+            self.touch_person(*loser);
+            for case in self.open_cases_of(*loser) {
+                self.park(
+                    now,
+                    case,
+                    HoldReason::AccountChanged,
+                    "one of the person's addresses now belongs to somebody else",
+                );
+            }
+        }
+        if found.duplicate || found.stale || self.cases.contains_key(&id) || self.digests.contains_key(&id) {
+            return;
+        }
+        self.share_addresses(now, found.person);
+
+        let zone = self.policy.sources.get(&normalised.origin.source).map(|source| source.zone.clone());
+        let effective = event.effective_at(&zone.unwrap_or(jiff::tz::TimeZone::UTC));
+        let received = normalised.origin.received_at;
+        match event.action {
+            Action::IdentityUpdate => {}
+            Action::Cancel => self.contradict(now, found.person, &normalised),
+            Action::Suspend => {
+                let policy = self.policy.sources.get(&normalised.origin.source).map(|source| source.on_suspended);
+                if policy == Some(OnSuspended::Ignore) || self.join(found.person, &normalised) {
+                    return;
+                }
+                self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
+                self.park(now, id, HoldReason::Suspended, "the source says suspended, which may be for a time only");
+            }
+            Action::Schedule | Action::Deprovision => {
+                let due = effective.filter(|at| event.action == Action::Deprovision && *at <= now);
+                match due {
+                    Some(at) => {
+                        self.supersede(now, found.person);
+                        if !self.join(found.person, &normalised) {
+                            self.open(now, id, found.person, &normalised, at);
+                            self.examine(now, id, &normalised);
+                        }
+                    }
+                    None => {
+                        if self.join(found.person, &normalised) {
+                            return;
+                        }
+                        self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
+                        let detail = effective.map_or_else(
+                            || "a date in a zone that is not known".to_owned(),
+                            |at| format!("takes effect at {at}; dates ahead are not acted on yet"),
+                        );
+                        self.park(now, id, HoldReason::UnsupportedKind, &detail);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn open_cases_of(&self, person: PersonId) -> Vec<CaseId> {
+        self.cases.values().filter(|case| case.person == person).map(|case| case.id).collect()
+    }
+
+    fn open(&mut self, now: Timestamp, id: CaseId, person: PersonId, normalised: &Normalised, effective: Timestamp) {
+        let event = &normalised.event;
+        let known = &self.identities.people[&person];
+        let received = normalised.origin.received_at;
+        let allowed = if event.urgent { self.policy.deadline_urgent } else { self.policy.deadline };
+        let case = Case {
+            id,
+            person,
+            subject_keys: known.subject_keys.clone(),
+            addresses: known.addresses.clone(),
+            accounts: std::collections::BTreeMap::new(),
+            action: event.action,
+            cause: cause(normalised),
+            event_at: event.occurred_at,
+            effective_at: effective,
+            received_at: received,
+            deadline: effective.max(received).saturating_add(allowed).unwrap_or(Timestamp::MAX),
+            overdue: false,
+            urgent: event.urgent,
+            synthetic: event.synthetic,
+            traceparent: normalised.traceparent.clone(),
+            phase: Phase::Scanning { due: now },
+            mode: None,
+            revocations: Vec::new(),
+            proofs: Vec::new(),
+            coverage: CoveragePart::default(),
+            reachable_apps: std::collections::BTreeSet::new(),
+            parked: None,
+            limited: None,
+            holds: Vec::new(),
+            verdicts: Vec::new(),
+            ordinal: 0,
+            scans: 0,
+            cancelled_by: None,
+        };
+        self.cases.insert(id, case);
+        self.touch_case(id);
+        self.tell_opened(now, id);
+    }
+
+    /// What can be said of a fresh case without asking Heroku.
+    fn examine(&mut self, now: Timestamp, id: CaseId, normalised: &Normalised) {
+        let event = &normalised.event;
+        let case = &self.cases[&id];
+        let named_elsewhere = event.subject.emails.iter().any(|address| address.kind != AddressKind::Personal);
+        if case.addresses.is_empty() {
+            if named_elsewhere {
+                let summary = "Refused: none of the person's addresses is in a company domain.";
+                self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
+            } else {
+                self.park(now, id, HoldReason::UnresolvedPerson, "no address of this person is known");
+            }
+            return;
+        }
+        if case.addresses.iter().any(|email| self.policy.protected.contains(email)) {
+            let summary = "Refused: the person is protected (people.protected).";
+            self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
+            return;
+        }
+        if case.addresses.iter().any(|email| self.me.as_ref().is_some_and(|me| me.email == *email)) {
+            let summary = "Refused: this is the service's own account.";
+            self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
+            return;
+        }
+        let limit = self.policy.sources.get(&normalised.origin.source).and_then(|source| source.max_event_age);
+        let age = normalised.origin.received_at.duration_since(event.occurred_at);
+        if let Some(limit) = limit.filter(|limit| age > *limit) {
+            let detail = format!(
+                "the event was {} h old when it was read, limit {} h (max_event_age of source {})",
+                age.as_hours(),
+                limit.as_hours(),
+                normalised.origin.source
+            );
+            self.park(now, id, HoldReason::EventTooOld, &detail);
+        }
+    }
+
+    /// Addresses learned later help the person's open cases too.
+    fn share_addresses(&mut self, now: Timestamp, person: PersonId) {
+        let known = self.identities.people[&person].clone();
+        for id in self.open_cases_of(person) {
+            let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
+            let before = (case.addresses.len(), case.subject_keys.len());
+            case.addresses.extend(known.addresses.iter().cloned());
+            case.subject_keys.extend(known.subject_keys.iter().cloned());
+            if before == (case.addresses.len(), case.subject_keys.len()) {
+                continue;
+            }
+            let unresolved = case.parked.as_ref().is_some_and(|(reason, _)| *reason == HoldReason::UnresolvedPerson);
+            if unresolved && !case.addresses.is_empty() {
+                case.parked = None;
+                case.phase = Phase::Scanning { due: now };
+            } else if matches!(case.phase, Phase::Working) {
+                // A new address may lead to grants that the last scan did not look for.
+                case.phase = Phase::Scanning { due: now };
+            }
+            self.touch_case(id);
+        }
+    }
+
+    /// The person has a case that already does what the event asks for: the event is one more witness.
+    fn join(&mut self, person: PersonId, normalised: &Normalised) -> bool {
+        let Some(id) = self.open_cases_of(person).into_iter().next() else { return false };
+        let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
+        let event = &normalised.event;
+        if !case.cause.also_stated_by.contains(&event.source) {
+            case.cause.also_stated_by.push(event.source.clone());
+        }
+        if event.urgent && !case.urgent {
+            case.urgent = true;
+            let urgent = normalised.origin.received_at.saturating_add(self.policy.deadline_urgent);
+            case.deadline = case.deadline.min(urgent.unwrap_or(Timestamp::MAX));
+        }
+        self.touch_case(id);
+        true
+    }
+
+    /// A departure that is due replaces cases that only wait for one.
+    fn supersede(&mut self, now: Timestamp, person: PersonId) {
+        for id in self.open_cases_of(person) {
+            let waits = self.cases[&id].parked.as_ref().is_some_and(|(reason, _)| match reason {
+                HoldReason::Suspended | HoldReason::UnsupportedKind => true,
+                HoldReason::CoverageIncomplete
+                | HoldReason::LastHumanAdmin
+                | HoldReason::LimitReached
+                | HoldReason::AmbiguousAccount
+                | HoldReason::AccountChanged
+                | HoldReason::EventTooOld
+                | HoldReason::PlanTooLarge
+                | HoldReason::UnresolvedPerson => false,
+            });
+            if waits {
+                let summary = "Cancelled: a newer statement says that the person has left; its own case follows.";
+                self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
+            }
+        }
+    }
+
+    /// The person stays, or is back. Nothing is ever given back.
+    fn contradict(&mut self, now: Timestamp, person: PersonId, normalised: &Normalised) {
+        let event = &normalised.event;
+        for id in self.open_cases_of(person) {
+            let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
+            let meant = event.cancels.as_ref().is_none_or(|cancels| cancels.event_id == case.cause.event_id);
+            if !meant || event.occurred_at < case.event_at {
+                continue;
+            }
+            case.cause.contradicted_by.push(event.source.clone());
+            case.cancelled_by = Some(event.source.clone());
+            self.touch_case(id);
+            if !self.cases[&id].started() {
+                let summary = "Cancelled before anything was removed: a newer statement says that the person stays.";
+                self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
+            }
+        }
+    }
+
+    /// Stops a case until somebody acts or a newer event comes.
+    pub(super) fn park(&mut self, now: Timestamp, id: CaseId, reason: HoldReason, detail: &str) {
+        if let Some(case) = self.cases.get_mut(&id) {
+            case.parked = Some((reason, detail.to_owned()));
+            case.phase = Phase::Parked;
+            self.touch_case(id);
+            self.review_holds(now, id);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One person's offboarding, from the event that opened it to its one terminal result.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::revocation::Revocation;
+use crate::model::event::{Action, Normalised, SourceRef};
+use crate::model::outcome::{AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode};
+use crate::model::world::Evidence;
+use crate::model::{AccountId, CaseId, Email, PersonId, SubjectKey, ids};
+
+/// An open case, as the state topic holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// UUIDv5 of source, tenant, event id and element.
+    pub id: CaseId,
+    /// Who.
+    pub person: PersonId,
+    /// What their sources call them.
+    pub subject_keys: BTreeSet<SubjectKey>,
+    /// Their addresses in company domains.
+    pub addresses: BTreeSet<Email>,
+    /// Heroku accounts bound to the case, with the address that found each. Bound once.
+    pub accounts: BTreeMap<AccountId, Email>,
+    /// What the event asks for.
+    pub action: Action,
+    /// Why.
+    pub cause: CausePart,
+    /// The event's own time.
+    pub event_at: Timestamp,
+    /// When the departure takes effect.
+    pub effective_at: Timestamp,
+    /// When the intake read it.
+    pub received_at: Timestamp,
+    /// The promise.
+    pub deadline: Timestamp,
+    /// Whether the deadline was missed and said so.
+    pub overdue: bool,
+    /// Passes the queue.
+    pub urgent: bool,
+    /// A test event: planned, never acted on.
+    pub synthetic: bool,
+    /// Trace context of the source record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Read when the plan was made, and never again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// The plan: every grant found, with its decision and what became of it.
+    pub revocations: Vec<Revocation>,
+    /// Evidence that the settled ones point at.
+    pub proofs: Vec<Evidence>,
+    /// What the last scan looked at.
+    pub coverage: CoveragePart,
+    /// Apps that the person could read.
+    pub reachable_apps: BTreeSet<String>,
+    /// Why nothing is done until somebody acts or a newer event comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<(HoldReason, String)>,
+    /// The figures of the cap that stops it from beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<String>,
+    /// What it waits for, as last told.
+    pub holds: Vec<Hold>,
+    /// What the guards saw last.
+    pub verdicts: Vec<GuardVerdict>,
+    /// Outcomes written of each kind that may occur more than once.
+    pub ordinal: u32,
+    /// Scans that did not settle the coverage.
+    pub scans: u32,
+    /// Set by a newer statement to the contrary: nothing more is started, and the case ends as cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<SourceRef>,
+}
+
+/// Where a case stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "at")]
+pub enum Phase {
+    /// Waits for something that no scan can tell.
+    Parked,
+    /// Needs a scan that begins no earlier than `due`.
+    Scanning {
+        /// The earliest moment.
+        due: Timestamp,
+    },
+    /// The plan is made; grants are on their way out.
+    Working,
+}
+
+/// What is kept of a closed case, so that a repeated event opens no second one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// The case.
+    pub id: CaseId,
+    /// Who.
+    pub person: PersonId,
+    /// How it ended.
+    pub result: CaseResult,
+    /// What access is left.
+    pub access_after: AccessAfter,
+    /// One sentence.
+    pub summary: String,
+    /// When.
+    pub closed_at: Timestamp,
+}
+
+/// The case id that an event founds.
+pub fn case_id(source: &SourceRef) -> CaseId {
+    let element = source.element.unwrap_or(0).to_string();
+    CaseId(ids::computed(&["case", &source.system, &source.tenant, &source.event_id, &element]))
+}
+
+/// The part of an audit record that says why.
+pub fn cause(normalised: &Normalised) -> CausePart {
+    let Normalised { event, origin, .. } = normalised;
+    CausePart {
+        kind: event.action.as_str().to_owned(),
+        source: origin.source.clone(),
+        authenticity: origin.authenticity,
+        system: event.source.system.clone(),
+        tenant: event.source.tenant.clone(),
+        event_type: event.source.event_type.clone(),
+        event_id: event.source.event_id.clone(),
+        cluster: origin.cluster.clone(),
+        topic: origin.topic.clone(),
+        partition: origin.partition,
+        offset: origin.offset,
+        element: origin.element.clone(),
+        record_sha256: origin.record_sha256.clone(),
+        also_stated_by: Vec::new(),
+        contradicted_by: Vec::new(),
+    }
+}
+
+impl Case {
+    /// Whether a removal was ever intended.
+    pub fn started(&self) -> bool {
+        self.revocations.iter().any(|revocation| !revocation.attempts.is_empty())
+    }
+
+    /// Whether it waits for `reason`.
+    pub fn is_held_for(&self, reason: HoldReason) -> bool {
+        self.holds.iter().any(|hold| hold.reason == reason)
+    }
+
+    /// Remembers evidence and says where it stands among the proofs.
+    pub fn add_proof(&mut self, evidence: &Evidence) -> u32 {
+        let index = self.proofs.iter().position(|known| known == evidence).unwrap_or_else(|| {
+            self.proofs.push(evidence.clone());
+            self.proofs.len() - 1
+        });
+        u32::try_from(index).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the account or the address is the person's.
+    pub fn is_person(&self, user: &crate::model::world::User) -> bool {
+        user.account.is_some_and(|account| self.accounts.contains_key(&account)) || self.addresses.contains(&user.email)
+    }
+}

@@ -1,0 +1,77 @@
+//! A look at the whole state, for status, metrics and lists.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::Engine;
+use super::case::Phase;
+use crate::model::outcome::HoldReason;
+use crate::model::{CaseId, PersonId};
+
+/// How many cases stand where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Open cases.
+    pub open: usize,
+    /// Cases that wait, by reason; one case may wait for several things.
+    pub held: BTreeMap<HoldReason, usize>,
+    /// Open cases past their deadline.
+    pub overdue: usize,
+    /// When the oldest open case was received.
+    pub oldest: Option<Timestamp>,
+    /// Closed cases still remembered.
+    pub closed: usize,
+    /// Teams that the last scans could not read.
+    pub unread: usize,
+    /// Why Heroku refuses the account.
+    pub stopped: Option<String>,
+    /// Removals on the wire.
+    pub in_flight: usize,
+}
+
+/// One open case, in a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseLine {
+    /// The case.
+    pub id: CaseId,
+    /// Who.
+    pub person: PersonId,
+    /// Whether it waits for a human or for the world to change.
+    pub held: bool,
+    /// Grants still to go.
+    pub pending: usize,
+}
+
+impl Engine {
+    /// Counts.
+    pub fn census(&self) -> Census {
+        let mut held = BTreeMap::new();
+        for hold in self.cases.values().flat_map(|case| &case.holds) {
+            *held.entry(hold.reason).or_insert(0) += 1;
+        }
+        Census {
+            open: self.cases.len(),
+            held,
+            overdue: self.cases.values().filter(|case| case.overdue).count(),
+            oldest: self.cases.values().map(|case| case.received_at).min(),
+            closed: self.digests.len(),
+            unread: self.cases.values().map(|case| case.coverage.not_read.len()).max().unwrap_or(0),
+            stopped: self.stop.as_ref().map(|stop| stop.why.clone()),
+            in_flight: self.in_flight.len(),
+        }
+    }
+
+    /// The open cases.
+    pub fn lines(&self) -> Vec<CaseLine> {
+        self.cases
+            .values()
+            .map(|case| CaseLine {
+                id: case.id,
+                person: case.person,
+                held: !case.holds.is_empty() || matches!(case.phase, Phase::Parked),
+                pending: case.revocations.iter().filter(|known| known.is_pending()).count(),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,354 @@
+//! What Heroku answered, and what follows: grants are found, settled by proof, or tried again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::case::{Case, Phase};
+use super::coverage::coverage;
+use super::plan::{Binding, bind, grants_in, ownerships, reachable_apps, users};
+use super::policy::{PLAN_GRANTS_MAX, Policy};
+use super::revocation::{Progress, Revocation};
+use super::{Engine, Stop};
+use crate::model::outcome::{AccessAfter, CaseResult, Decision, HoldReason, Mode, Settled};
+use crate::model::world::{Answer, Evidence, ListId, ListRead, ListsRead, Reply, Scan};
+use crate::model::{CaseId, Grant, GrantId, IntentId, Surface};
+
+impl Engine {
+    pub(super) fn account_stopped(&mut self, now: Timestamp, why: String) {
+        let probe_due = now.saturating_add(self.policy.timing.account_probe).unwrap_or(Timestamp::MAX);
+        let since = self.stop.as_ref().map_or(now, |stop| stop.since);
+        self.stop = Some(Stop { since, why, probe_due });
+    }
+
+    pub(super) fn on_scan_failed(&mut self, now: Timestamp) {
+        self.scan_failures += 1;
+        let wait = self.policy.timing.read_retry.delay(self.scan_failures, 0, None);
+        for id in self.scanning.take().unwrap_or_default() {
+            if let Some(Case { phase: Phase::Scanning { due }, .. }) = self.cases.get_mut(&id) {
+                *due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+            }
+        }
+    }
+
+    pub(super) fn on_scan(&mut self, now: Timestamp, scan: &Scan) {
+        self.note("result");
+        self.scan_failures = 0;
+        self.catalogue.learn(scan);
+        let protected = users(scan).filter(|user| self.policy.protected.contains(&user.email));
+        self.protected_accounts.extend(protected.filter_map(|user| user.account));
+        let served = self.scanning.take().unwrap_or_default();
+        let coverage = coverage(scan, &self.policy);
+        for id in served {
+            let Some(case) = self.cases.get(&id).filter(|case| matches!(case.phase, Phase::Scanning { .. })) else {
+                continue;
+            };
+            match bind(case, scan) {
+                Binding::Ambiguous(email) => {
+                    let detail = format!("several Heroku accounts carry the address {email}");
+                    self.look_again_held(now, id, HoldReason::AmbiguousAccount, &detail);
+                    continue;
+                }
+                Binding::Changed(email) => {
+                    let detail = format!("the address {email} now leads to another Heroku account than at first");
+                    self.look_again_held(now, id, HoldReason::AccountChanged, &detail);
+                    continue;
+                }
+                Binding::Accounts(accounts) => {
+                    let ours = self.me.as_ref().is_some_and(|me| accounts.contains_key(&me.id));
+                    if ours || accounts.keys().any(|account| self.protected_accounts.contains(account)) {
+                        let who =
+                            if ours { "the service's own account" } else { "a protected account (people.protected)" };
+                        let summary = format!("Refused: the person's address leads to {who}.");
+                        self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, &summary);
+                        continue;
+                    }
+                    let case = self.cases.get_mut(&id).expect("looked up above");
+                    case.accounts = accounts;
+                    case.parked = None;
+                }
+            }
+            self.plan(now, id, scan, &coverage);
+        }
+        for (list, read) in &scan.lists {
+            if let Ok(read) = read {
+                self.absorb(now, *list, read);
+            }
+        }
+    }
+
+    fn look_again_held(&mut self, now: Timestamp, id: CaseId, reason: HoldReason, detail: &str) {
+        self.park(now, id, reason, detail);
+        let due = now.saturating_add(self.policy.timing.hold_recheck).unwrap_or(Timestamp::MAX);
+        if let Some(case) = self.cases.get_mut(&id) {
+            case.phase = Phase::Scanning { due };
+        }
+    }
+
+    fn plan(&mut self, now: Timestamp, id: CaseId, scan: &Scan, coverage: &crate::model::outcome::CoveragePart) {
+        let case = &self.cases[&id];
+        let mode = case.mode.unwrap_or_else(|| {
+            if case.synthetic { Mode::Observe } else { self.policy.source_mode(&case.cause.source) }
+        });
+        let lists = scan.lists.iter().filter_map(|(list, read)| Some((*list, read.as_ref().ok()?)));
+        let mut grants: Vec<Grant> =
+            lists.flat_map(|(list, read)| grants_in(case, list, read, &self.catalogue)).collect();
+        grants.extend(ownerships(case, scan));
+        let mut seen = BTreeSet::new();
+        grants.retain(|grant| seen.insert(grant.id));
+        if grants.len() > PLAN_GRANTS_MAX {
+            let detail = format!("{} grants found, limit {PLAN_GRANTS_MAX}", grants.len());
+            self.park(now, id, HoldReason::PlanTooLarge, &detail);
+            return;
+        }
+        let apps = reachable_apps(grants.iter(), scan);
+        let recheck = self.policy.timing.hold_recheck;
+        let policy = &self.policy;
+        let case = self.cases.get_mut(&id).expect("looked up above");
+        case.mode = Some(mode);
+        case.coverage = coverage.clone();
+        case.reachable_apps.extend(apps);
+        for grant in grants {
+            if case.revocations.iter().all(|known| known.grant.id != grant.id) {
+                case.revocations.push(decide(policy, mode, grant, now));
+            }
+        }
+        case.phase = if coverage.complete {
+            Phase::Working
+        } else {
+            case.scans += 1;
+            let wait = recheck.saturating_mul(i32::try_from(case.scans.min(5)).unwrap_or(5));
+            Phase::Scanning { due: now.saturating_add(wait).unwrap_or(Timestamp::MAX) }
+        };
+        self.touch_case(id);
+        if mode == Mode::Observe {
+            self.close_planned(now, id);
+        }
+    }
+
+    pub(super) fn on_lists(&mut self, now: Timestamp, lists: ListsRead) {
+        self.note("result");
+        for (list, read) in lists {
+            self.reading.remove(&list);
+            match read {
+                Ok(read) if usable(&read) => self.absorb(now, list, &read),
+                Ok(_) | Err(_) => {
+                    let failures = self.list_failures.get(&list).map_or(1, |(failures, _)| failures + 1);
+                    let wait = self.policy.timing.read_retry.delay(failures, 0, None);
+                    let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                    self.list_failures.insert(list, (failures, due));
+                }
+            }
+        }
+    }
+
+    /// A complete list settles what it shows gone, and finds what it shows new.
+    fn absorb(&mut self, now: Timestamp, list: ListId, read: &ListRead) {
+        if !usable(read) {
+            return;
+        }
+        self.list_failures.remove(&list);
+        if self.lists.get(&list).is_none_or(|known| known.began < read.began) {
+            self.lists.insert(list, read.clone());
+        }
+        let ids: Vec<CaseId> = self
+            .cases
+            .values()
+            .filter(|case| case.mode == Some(Mode::Enforce) && !matches!(case.phase, Phase::Parked))
+            .map(|case| case.id)
+            .collect();
+        for id in ids {
+            let case = &self.cases[&id];
+            let present: BTreeMap<GrantId, Grant> =
+                grants_in(case, list, read, &self.catalogue).into_iter().map(|grant| (grant.id, grant)).collect();
+            let concerned = !present.is_empty() || case.revocations.iter().any(|known| known.list() == Some(list));
+            if concerned {
+                self.compare(now, id, list, read, present);
+            }
+        }
+    }
+
+    fn compare(
+        &mut self,
+        now: Timestamp,
+        id: CaseId,
+        list: ListId,
+        read: &ListRead,
+        mut present: BTreeMap<GrantId, Grant>,
+    ) {
+        let timing = self.policy.timing;
+        let case = self.cases.get_mut(&id).expect("listed by absorb");
+        let mut changed = false;
+        let mut revoked = Vec::new();
+        for index in 0..case.revocations.len() {
+            let revocation = &case.revocations[index];
+            if revocation.list() != Some(list) {
+                continue;
+            }
+            let shown = present.remove(&revocation.grant.id);
+            match (revocation.progress, shown) {
+                (Progress::Attempted { answered, .. }, None) if answered < read.began => {
+                    let proof = prove(case, index, read);
+                    settle(&mut case.revocations[index], Settled::Revoked, proof);
+                    revoked.push(case.revocations[index].grant.id);
+                    changed = true;
+                }
+                (Progress::Attempted { answered, .. }, Some(grant)) if answered < read.began => {
+                    let revocation = &mut case.revocations[index];
+                    revocation.grant.removal = grant.removal;
+                    if now.duration_since(answered) < timing.read_lag {
+                        let wait = timing.read_lag / 8;
+                        let due = now.saturating_add(wait.max(SignedDuration::from_millis(10)));
+                        revocation.progress = Progress::Attempted { answered, due: due.unwrap_or(Timestamp::MAX) };
+                    } else {
+                        // Heroku said that it is done, and it is not.
+                        revocation.failures += 1;
+                        let wait = timing.removal_retry.delay(revocation.failures, seed(&grant), None);
+                        let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                        revocation.progress = Progress::Waiting { due, read_after: Timestamp::MIN };
+                    }
+                    changed = true;
+                }
+                (Progress::Waiting { read_after, .. }, None) if read_after <= read.began => {
+                    let ours = !case.revocations[index].attempts.is_empty();
+                    let how = if ours { Settled::Revoked } else { Settled::AlreadyGone };
+                    let proof = prove(case, index, read);
+                    settle(&mut case.revocations[index], how, proof);
+                    if ours {
+                        revoked.push(case.revocations[index].grant.id);
+                    }
+                    changed = true;
+                }
+                (Progress::Waiting { .. }, Some(grant)) => {
+                    let revocation = &mut case.revocations[index];
+                    changed |= revocation.grant.removal != grant.removal;
+                    revocation.grant.removal = grant.removal;
+                }
+                (Progress::Settled { how: Settled::Revoked | Settled::AlreadyGone, proof }, Some(grant)) => {
+                    let proven = proof.and_then(|index| case.proofs.get(index as usize)).map(|proof| proof.at);
+                    if proven.is_some_and(|at| at < read.began) {
+                        // Back again while the case is open: given anew, or the list lags.
+                        let revocation = &mut case.revocations[index];
+                        revocation.grant.removal = grant.removal;
+                        let due = now.saturating_add(timing.read_lag).unwrap_or(Timestamp::MAX);
+                        revocation.progress = Progress::Waiting { due, read_after: due };
+                        changed = true;
+                    }
+                }
+                (
+                    Progress::Attempted { .. }
+                    | Progress::Waiting { .. }
+                    | Progress::Intended { .. }
+                    | Progress::Settled { .. },
+                    _,
+                ) => {}
+            }
+        }
+        // Found only now: an invitation that was accepted meanwhile, a grant that took the place of another.
+        for grant in present.into_values() {
+            let hidden_app_grants = grant.surface == Surface::TeamMembership && grant.before == "collaborator";
+            case.revocations.push(decide(&self.policy, Mode::Enforce, grant, now));
+            if hidden_app_grants && matches!(case.phase, Phase::Working) {
+                // Somebody who only collaborates stands in the team's list because of an app: find which.
+                case.phase = Phase::Scanning { due: now };
+            }
+            changed = true;
+        }
+        if changed {
+            self.touch_case(id);
+        }
+        for grant in revoked {
+            self.tell_revoked(now, id, grant);
+        }
+    }
+
+    pub(super) fn on_answer(&mut self, now: Timestamp, id: CaseId, grant: GrantId, intent: IntentId, answer: Answer) {
+        if self.in_flight.remove(&intent).is_none() {
+            return; // Of an engine before this one; its list is read instead.
+        }
+        if answer.reply == Reply::AccountStopped {
+            self.account_stopped(now, answer.error_id.clone().unwrap_or_else(|| "unauthorized".to_owned()));
+        }
+        let timing = self.policy.timing;
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        let overdue = case.overdue;
+        let Some(revocation) = case
+            .revocations
+            .iter_mut()
+            .find(|known| known.grant.id == grant && known.progress == Progress::Intended { intent })
+        else {
+            return;
+        };
+        if let Some(attempt) = revocation.attempts.last_mut() {
+            attempt.sent_at = answer.sent_at;
+            attempt.answered_at = Some(answer.answered_at);
+            attempt.reply = Some(answer.reply.clone());
+            attempt.status = answer.status;
+            attempt.error_id = answer.error_id;
+            attempt.request_ids = answer.request_ids;
+        }
+        let answered = answer.answered_at;
+        let mut failed = |read_after: Timestamp| {
+            revocation.failures += 1;
+            let policy = if overdue { timing.overdue_retry } else { timing.removal_retry };
+            let asked = answer.retry_after_s.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
+            let wait = policy.delay(revocation.failures, seed(&revocation.grant), asked);
+            revocation.progress =
+                Progress::Waiting { due: now.saturating_add(wait).unwrap_or(Timestamp::MAX), read_after };
+        };
+        match answer.reply {
+            Reply::Done | Reply::NotFound => revocation.progress = Progress::Attempted { answered, due: now },
+            Reply::RateLimited => failed(Timestamp::MIN),
+            // It may have had its effect: look before trying again.
+            Reply::Unavailable | Reply::NoAnswer | Reply::Forbidden | Reply::Refused => failed(answered),
+            Reply::AccountStopped | Reply::NotSent => {
+                revocation.progress = Progress::Waiting { due: now, read_after: Timestamp::MIN };
+            }
+        }
+        self.touch_case(id);
+    }
+}
+
+/// A list proves something only while its control holds: for a team, that we stand in it.
+fn usable(read: &ListRead) -> bool {
+    read.evidence.iter().all(|evidence| evidence.control && evidence.complete)
+}
+
+/// What the plan decides about a grant.
+fn decide(policy: &Policy, mode: Mode, grant: Grant, now: Timestamp) -> Revocation {
+    let observed_team = match &grant.parent {
+        crate::model::Parent::Team { name, .. } => policy.teams.get(name) == Some(&Mode::Observe),
+        crate::model::Parent::App { .. }
+        | crate::model::Parent::Space { .. }
+        | crate::model::Parent::Enterprise { .. }
+        | crate::model::Parent::Pipeline { .. } => false,
+    };
+    match (&grant.removal, grant.surface) {
+        (_, _) if grant.email.is_pseudo_owner() => Revocation::stay(grant, Decision::Keep, "pseudo_owner"),
+        (None, Surface::AppOwnership) => Revocation::stay(grant, Decision::Report, "owner_of_personal_app"),
+        (None, Surface::PipelineOwnership) => Revocation::stay(grant, Decision::Report, "owner_of_pipeline"),
+        (None, _) => Revocation::stay(grant, Decision::Report, "no_account_id"),
+        (Some(_), _) if observed_team => Revocation::stay(grant, Decision::Keep, "team_in_observe_mode"),
+        (Some(_), _) if mode == Mode::Observe => {
+            let mut planned = Revocation::stay(grant, Decision::Revoke, "");
+            planned.reason = None;
+            planned
+        }
+        (Some(_), _) => Revocation::revoke(grant, now),
+    }
+}
+
+fn settle(revocation: &mut Revocation, how: Settled, proof: Option<u32>) {
+    revocation.progress = Progress::Settled { how, proof };
+}
+
+/// Keeps the evidence in the case; of a team's two lists an invitation rests on the second.
+fn prove(case: &mut Case, index: usize, read: &ListRead) -> Option<u32> {
+    let invitation = case.revocations[index].grant.surface == Surface::TeamInvitation;
+    let proofs: Vec<u32> = read.evidence.iter().map(|evidence: &Evidence| case.add_proof(evidence)).collect();
+    if invitation { proofs.last().copied() } else { proofs.first().copied() }
+}
+
+fn seed(grant: &Grant) -> u64 {
+    u64::from_le_bytes(grant.id.0.as_bytes()[..8].try_into().expect("a UUID has 16 bytes"))
+}

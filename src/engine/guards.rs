@@ -1,0 +1,84 @@
+//! What stops a removal, looked at immediately before its intent.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Engine;
+use crate::model::outcome::{GuardVerdict, HoldReason};
+use crate::model::world::{Account, Entries, ListRead, Member, User};
+use crate::model::{AccountId, CaseId, Email, PersonId};
+
+/// The role that may manage a team's people.
+const ADMIN: &str = "admin";
+
+/// Everybody whose departure is under way: they do not count as admins that a team keeps.
+#[derive(Debug, Default)]
+pub(super) struct Leavers {
+    accounts: BTreeSet<AccountId>,
+    addresses: BTreeSet<Email>,
+}
+
+impl Leavers {
+    fn hold(&self, user: &User) -> bool {
+        user.account.is_some_and(|account| self.accounts.contains(&account)) || self.addresses.contains(&user.email)
+    }
+}
+
+/// Human admins that stay in a team once every leaver is gone, not counting ourselves. Invitees are in no members list.
+pub(super) fn admins_staying(read: &ListRead, me: &Account, leavers: &Leavers) -> usize {
+    let Entries::Team { members, .. } = &read.entries else { return 0 };
+    let stays = |member: &&Member| {
+        member.role.as_deref() == Some(ADMIN)
+            && member.user.account != Some(me.id)
+            && member.user.email != me.email
+            && !member.user.email.is_pseudo_owner()
+            && !leavers.hold(&member.user)
+    };
+    members.iter().filter(stays).count()
+}
+
+/// Whether the person stands in the list as admin.
+pub(super) fn is_admin(read: &ListRead, is_person: impl Fn(&User) -> bool) -> bool {
+    match &read.entries {
+        Entries::Team { members, .. } => {
+            members.iter().any(|member| member.role.as_deref() == Some(ADMIN) && is_person(&member.user))
+        }
+        Entries::App(_) | Entries::Space(_) | Entries::Enterprise(_) => false,
+    }
+}
+
+impl Engine {
+    pub(super) fn leavers(&self) -> Leavers {
+        let mut leavers = Leavers::default();
+        for case in self.cases.values() {
+            leavers.accounts.extend(case.accounts.keys().copied());
+            leavers.addresses.extend(case.addresses.iter().cloned());
+        }
+        leavers
+    }
+
+    /// The figures of the cap that the person would pass; `None` = they may begin, or have begun within the day.
+    pub(super) fn limit_reached(&self, now: Timestamp, person: PersonId) -> Option<String> {
+        if self.windows.begun.contains_key(&person) {
+            return None;
+        }
+        let within =
+            |span: SignedDuration| self.windows.begun.values().filter(|at| now.duration_since(**at) < span).count();
+        let caps = [
+            ("1 h", SignedDuration::from_hours(1), self.policy.max_people_per_hour, "guards.max_people_per_hour"),
+            ("24 h", SignedDuration::from_hours(24), self.policy.max_people_per_day, "guards.max_people_per_day"),
+        ];
+        caps.into_iter().find_map(|(span, length, limit, key)| {
+            let people = within(length);
+            (people >= limit as usize).then(|| format!("{people} people in {span}, limit {limit} ({key})"))
+        })
+    }
+
+    /// Keeps the newest verdict of each guard.
+    pub(super) fn verdict(&mut self, now: Timestamp, id: CaseId, guard: HoldReason, held: bool, figures: String) {
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        case.verdicts.retain(|known| known.guard != guard);
+        case.verdicts.push(GuardVerdict { guard, held, figures, at: now });
+    }
+}

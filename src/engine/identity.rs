@@ -1,0 +1,235 @@
+//! Who is meant: people, and the names by which sources know them.
+//!
+//! Two subjects are the same person only if a source said so (the same subject key, or the same work address in a
+//! company domain while no source calls them by two different ids). Nothing is ever guessed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::policy::Policy;
+use crate::model::event::{AddressKind, PersonEvent, SourceRef};
+use crate::model::{Email, PersonId, SubjectKey};
+
+/// Event ids remembered for each person.
+const EVENTS_REMEMBERED: usize = 32;
+
+/// One human.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    /// UUIDv5 of the first subject key.
+    pub id: PersonId,
+    /// What sources call them.
+    pub subject_keys: BTreeSet<SubjectKey>,
+    /// Addresses that sources gave them, old ones too.
+    pub addresses: BTreeSet<Email>,
+    /// The newest statement of each source (`system:tenant`).
+    pub statements: BTreeMap<String, Statement>,
+    /// Keys of the last events.
+    pub events: VecDeque<String>,
+}
+
+/// The newest thing that a source said about a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// The source's own time.
+    pub at: Timestamp,
+    /// The source's own position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<String>,
+}
+
+/// Everybody known, and the names that lead to them.
+#[derive(Debug, Default)]
+pub struct Identities {
+    /// By id.
+    pub people: BTreeMap<PersonId, Person>,
+    /// `<system>:<tenant>:<type>:<value>` to person.
+    pub aliases: BTreeMap<String, PersonId>,
+}
+
+/// What an event was found to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recognised {
+    /// Who.
+    pub person: PersonId,
+    /// Aliases that now lead to the person and did not before.
+    pub new_aliases: Vec<String>,
+    /// Somebody who lost an address to the person: a recycled address.
+    pub dispossessed: BTreeSet<PersonId>,
+    /// The same event was seen before.
+    pub duplicate: bool,
+    /// The same source has said something newer.
+    pub stale: bool,
+}
+
+/// The deduplication key of an event.
+pub fn event_key(source: &SourceRef) -> String {
+    format!("{}:{}:{}:{}", source.system, source.tenant, source.event_id, source.element.unwrap_or(0))
+}
+
+fn address_alias(email: &Email) -> String {
+    format!("mail::address:{}", email.expose())
+}
+
+fn subject_alias(key: &SubjectKey) -> String {
+    let mut parts = key.0.splitn(3, ':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(system), Some(tenant), Some(id)) => format!("{system}:{tenant}:subject:{id}"),
+        (Some(_), _, _) | (None, _, _) => format!("::subject:{}", key.0),
+    }
+}
+
+/// `system:tenant:` of a subject key; two different keys with the same one are two different people.
+fn namespace(key: &SubjectKey) -> Option<&str> {
+    let second = key.0.match_indices(':').nth(1)?.0;
+    Some(&key.0[..=second])
+}
+
+impl Identities {
+    /// Finds or founds the person that an event names, and learns what it says about them.
+    pub fn recognise(&mut self, event: &PersonEvent, policy: &Policy) -> Recognised {
+        let key = &event.subject.person_key;
+        let stated = || event.subject.emails.iter().filter(|address| address.kind != AddressKind::Personal);
+        let company: Vec<Email> =
+            stated().map(|address| address.value.clone()).filter(|email| policy.is_company(email)).collect();
+
+        let by_key = self.aliases.get(&subject_alias(key)).copied();
+        let by_address = company
+            .iter()
+            .filter_map(|email| self.aliases.get(&address_alias(email)).copied())
+            .find(|person| self.may_be_same(*person, key));
+        let id = by_key.or(by_address).unwrap_or_else(|| key.person_id());
+
+        let mut found = Recognised {
+            person: id,
+            new_aliases: Vec::new(),
+            dispossessed: BTreeSet::new(),
+            duplicate: false,
+            stale: false,
+        };
+        self.learn_alias(subject_alias(key), id, &mut found);
+        for external in &event.subject.external_ids {
+            let tenant = external.tenant.as_deref().unwrap_or("");
+            self.learn_alias(
+                format!("{}:{tenant}:{}:{}", external.system, external.r#type, external.value),
+                id,
+                &mut found,
+            );
+        }
+        for email in &company {
+            let alias = address_alias(email);
+            match self.aliases.get(&alias) {
+                Some(owner) if *owner != id => {
+                    let owner = *owner;
+                    if !self.may_be_same(owner, key) {
+                        // Recycled: the source calls two people by this address, so it is the newer one's now.
+                        if let Some(person) = self.people.get_mut(&owner) {
+                            person.addresses.remove(email);
+                        }
+                        found.dispossessed.insert(owner);
+                        self.aliases.insert(alias.clone(), id);
+                        found.new_aliases.push(alias);
+                    }
+                }
+                Some(_) | None => self.learn_alias(alias, id, &mut found),
+            }
+        }
+
+        let person = self.people.entry(id).or_insert_with(|| Person {
+            id,
+            subject_keys: BTreeSet::new(),
+            addresses: BTreeSet::new(),
+            statements: BTreeMap::new(),
+            events: VecDeque::new(),
+        });
+        person.subject_keys.insert(key.clone());
+        person.addresses.extend(company);
+        if let Some(change) = &event.identity_change {
+            person
+                .addresses
+                .extend([change.from.clone(), change.to.clone()].into_iter().filter(|email| policy.is_company(email)));
+        }
+
+        let event_key = event_key(&event.source);
+        found.duplicate = person.events.contains(&event_key);
+        if !found.duplicate {
+            person.events.push_back(event_key);
+            if person.events.len() > EVENTS_REMEMBERED {
+                person.events.pop_front();
+            }
+        }
+        let source = format!("{}:{}", event.source.system, event.source.tenant);
+        let newest = person.statements.get(&source);
+        found.stale = newest.is_some_and(|newest| {
+            event.occurred_at < newest.at
+                || (event.occurred_at == newest.at && newest.sequence.is_some() && event.sequence < newest.sequence)
+        });
+        if !found.stale {
+            person.statements.insert(source, Statement { at: event.occurred_at, sequence: event.sequence.clone() });
+        }
+        found
+    }
+
+    fn learn_alias(&mut self, alias: String, person: PersonId, found: &mut Recognised) {
+        if !self.aliases.contains_key(&alias) {
+            self.aliases.insert(alias.clone(), person);
+            found.new_aliases.push(alias);
+        }
+    }
+
+    /// Whether `key` can be another name of `person`: no source calls one person by two ids.
+    fn may_be_same(&self, person: PersonId, key: &SubjectKey) -> bool {
+        self.people.get(&person).is_none_or(|person| {
+            person.subject_keys.iter().all(|known| known == key || namespace(known) != namespace(key))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixtures::{event, policy};
+
+    #[test]
+    fn the_same_address_under_another_system_is_the_same_person() {
+        let mut them = Identities::default();
+        let okta = them.recognise(&event("okta:larkspur:1", "e1", "a@larkspur.example"), &policy());
+        let hr = them.recognise(&event("workday:larkspur:77", "e2", "a@larkspur.example"), &policy());
+        assert_eq!(okta.person, hr.person);
+        assert!(!hr.duplicate && hr.dispossessed.is_empty());
+    }
+
+    #[test]
+    fn a_recycled_address_leaves_its_old_owner() {
+        let mut them = Identities::default();
+        let old = them.recognise(&event("okta:larkspur:1", "e1", "a@larkspur.example"), &policy());
+        let new = them.recognise(&event("okta:larkspur:2", "e2", "a@larkspur.example"), &policy());
+        assert_ne!(old.person, new.person);
+        assert_eq!(new.dispossessed, BTreeSet::from([old.person]));
+        assert!(them.people[&old.person].addresses.is_empty());
+        assert!(!them.people[&new.person].addresses.is_empty());
+    }
+
+    #[test]
+    fn a_repeat_is_a_duplicate_and_an_older_statement_is_stale() {
+        let mut them = Identities::default();
+        let mut first = event("okta:larkspur:1", "e1", "a@larkspur.example");
+        assert!(!them.recognise(&first, &policy()).duplicate);
+        assert!(them.recognise(&first, &policy()).duplicate);
+        first.source.event_id = "e0".into();
+        first.occurred_at = "2026-05-01T00:00:00Z".parse().unwrap();
+        let late = them.recognise(&first, &policy());
+        assert!(late.stale && !late.duplicate);
+    }
+
+    #[test]
+    fn an_address_outside_the_company_joins_nobody() {
+        let mut them = Identities::default();
+        let one = them.recognise(&event("okta:larkspur:1", "e1", "a@mail.example"), &policy());
+        let two = them.recognise(&event("hr:larkspur:9", "e2", "a@mail.example"), &policy());
+        assert_ne!(one.person, two.person);
+        assert!(them.people[&one.person].addresses.is_empty());
+    }
+}

@@ -1,0 +1,223 @@
+//! Finding a person's grants in what Heroku answered. Lists are read whole and compared in memory: by account id, and
+//! by address folded A–Z, nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::case::Case;
+use crate::model::ids::computed;
+use crate::model::world::{Entries, ListId, ListRead, Scan, User};
+use crate::model::{AccountId, CaseId, Email, Grant, GrantId, Parent, Removal, Surface};
+
+/// Who the addresses of a case lead to, in one scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Binding {
+    /// Nobody, or accounts and the address that led to each.
+    Accounts(BTreeMap<AccountId, Email>),
+    /// One address, several accounts.
+    Ambiguous(Email),
+    /// An address that now leads to an account other than the ones bound before.
+    Changed(Email),
+}
+
+/// Finds the accounts behind the case's addresses.
+pub fn bind(case: &Case, scan: &Scan) -> Binding {
+    let mut found: BTreeMap<Email, BTreeSet<AccountId>> = BTreeMap::new();
+    for user in users(scan) {
+        if let Some(account) = user.account
+            && case.addresses.contains(&user.email)
+        {
+            found.entry(user.email.clone()).or_default().insert(account);
+        }
+    }
+    let mut accounts = case.accounts.clone();
+    for (email, ids) in found {
+        if ids.len() > 1 {
+            return Binding::Ambiguous(email);
+        }
+        for id in ids {
+            let bound_to_another = case.accounts.iter().any(|(bound, by)| *by == email && *bound != id);
+            if bound_to_another {
+                return Binding::Changed(email);
+            }
+            accounts.entry(id).or_insert_with(|| email.clone());
+        }
+    }
+    Binding::Accounts(accounts)
+}
+
+/// Every account named in any list of the scan.
+pub fn users(scan: &Scan) -> impl Iterator<Item = &User> {
+    let listed =
+        scan.lists.values().filter_map(|read| read.as_ref().ok()).flat_map(|read| -> Box<dyn Iterator<Item = &User>> {
+            match &read.entries {
+                Entries::Team { members, invitations } => Box::new(
+                    members
+                        .iter()
+                        .map(|member| &member.user)
+                        .chain(invitations.iter().flatten().map(|invitation| &invitation.user)),
+                ),
+                Entries::App(people) => Box::new(people.iter().map(|person| &person.user)),
+                Entries::Space(people) => Box::new(people.iter().map(|person| &person.user)),
+                Entries::Enterprise(people) => Box::new(people.iter().map(|person| &person.user)),
+            }
+        });
+    listed.chain(scan.apps.iter().filter_map(|app| app.owner.as_ref()))
+}
+
+/// Names of parents, for lists that carry none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    parents: BTreeMap<ListId, Parent>,
+}
+
+impl Catalogue {
+    /// Learns every name of a scan.
+    pub fn learn(&mut self, scan: &Scan) {
+        let teams = scan.teams.iter().chain(&scan.enterprise_teams);
+        self.parents
+            .extend(teams.map(|team| (ListId::Team(team.id), Parent::Team { id: team.id, name: team.name.clone() })));
+        self.parents.extend(
+            scan.apps
+                .iter()
+                .map(|app| (ListId::App(app.id), Parent::App { id: app.id, name: app.name.clone(), team: app.team })),
+        );
+        self.parents.extend(scan.spaces.iter().map(|space| {
+            (ListId::Space(space.id), Parent::Space { id: space.id, name: space.name.clone(), team: space.team })
+        }));
+        self.parents.extend(scan.enterprises.iter().map(|enterprise| {
+            let parent = Parent::Enterprise { id: enterprise.id, name: enterprise.name.clone() };
+            (ListId::Enterprise(enterprise.id), parent)
+        }));
+    }
+
+    /// Learns the parents of grants restored from the state.
+    pub fn learn_grant(&mut self, list: ListId, parent: &Parent) {
+        self.parents.entry(list).or_insert_with(|| parent.clone());
+    }
+
+    /// What a list belongs to.
+    pub fn parent(&self, list: ListId) -> Option<&Parent> {
+        self.parents.get(&list)
+    }
+
+    /// A team's name.
+    pub fn team_name(&self, team: crate::model::TeamId) -> Option<&str> {
+        self.parents.get(&ListId::Team(team)).map(Parent::name)
+    }
+}
+
+/// The person's grants in one complete list.
+pub fn grants_in(case: &Case, list: ListId, read: &ListRead, catalogue: &Catalogue) -> Vec<Grant> {
+    let Some(parent) = catalogue.parent(list) else { return Vec::new() };
+    let grant = |surface: Surface, user: &User, before: String, removal: Option<Removal>| Grant {
+        id: grant_id(case.id, surface, parent, user),
+        surface,
+        parent: parent.clone(),
+        account: user.account,
+        email: user.email.clone(),
+        before,
+        removal,
+    };
+    let role = |role: &Option<String>| role.clone().unwrap_or_default();
+    let mut grants = Vec::new();
+    match (&read.entries, list) {
+        (Entries::Team { members, invitations }, ListId::Team(team)) => {
+            grants.extend(members.iter().filter(|member| case.is_person(&member.user)).map(|member| {
+                let removal = Removal::Member { team, membership: member.membership };
+                grant(Surface::TeamMembership, &member.user, role(&member.role), Some(removal))
+            }));
+            grants.extend(invitations.iter().flatten().filter(|invitation| case.is_person(&invitation.user)).map(
+                |invitation| {
+                    let removal = Removal::Invitation { team, invitation: invitation.id };
+                    grant(Surface::TeamInvitation, &invitation.user, role(&invitation.role), Some(removal))
+                },
+            ));
+        }
+        (Entries::App(people), ListId::App(app)) => {
+            grants.extend(people.iter().filter(|person| case.is_person(&person.user)).map(|person| {
+                if person.role.as_deref() == Some("owner") {
+                    return grant(Surface::AppOwnership, &person.user, "owner".to_owned(), None);
+                }
+                let before =
+                    if person.permissions.is_empty() { role(&person.role) } else { person.permissions.join(",") };
+                let removal = Removal::Collaborator { app, collaborator: person.id };
+                grant(Surface::AppCollaboration, &person.user, before, Some(removal))
+            }));
+        }
+        (Entries::Space(people), ListId::Space(space)) => {
+            grants.extend(
+                people.iter().filter(|person| case.is_person(&person.user) && !person.permissions.is_empty()).map(
+                    |person| {
+                        let removal = person.user.account.map(|account| Removal::SpaceAccess { space, account });
+                        grant(Surface::SpacePermission, &person.user, person.permissions.join(","), removal)
+                    },
+                ),
+            );
+        }
+        (Entries::Enterprise(people), ListId::Enterprise(enterprise)) => {
+            grants.extend(people.iter().filter(|person| case.is_person(&person.user)).map(|person| {
+                let removal = person.user.account.map(|account| Removal::EnterpriseMember { enterprise, account });
+                grant(Surface::EnterpriseMembership, &person.user, person.permissions.join(","), removal)
+            }));
+        }
+        (Entries::Team { .. } | Entries::App(_) | Entries::Space(_) | Entries::Enterprise(_), _) => {}
+    }
+    grants
+}
+
+/// Grants that stand in no list of people: ownerships.
+pub fn ownerships(case: &Case, scan: &Scan) -> Vec<Grant> {
+    let apps = scan.apps.iter().filter(|app| app.team.is_none()).filter_map(|app| {
+        let owner = app.owner.as_ref().filter(|owner| case.is_person(owner) && !owner.email.is_pseudo_owner())?;
+        let parent = Parent::App { id: app.id, name: app.name.clone(), team: None };
+        Some((Surface::AppOwnership, parent, owner.clone()))
+    });
+    let pipelines = scan.pipelines.iter().filter_map(|pipeline| {
+        let email = case.accounts.get(&pipeline.owner)?.clone();
+        let parent = Parent::Pipeline { id: pipeline.id, name: pipeline.name.clone() };
+        Some((Surface::PipelineOwnership, parent, User { account: Some(pipeline.owner), email }))
+    });
+    apps.chain(pipelines)
+        .map(|(surface, parent, user)| Grant {
+            id: grant_id(case.id, surface, &parent, &user),
+            surface,
+            parent,
+            account: user.account,
+            email: user.email,
+            before: "owner".to_owned(),
+            removal: None,
+        })
+        .collect()
+}
+
+/// Apps that the person could read: those they collaborate on and those of the teams they are in.
+pub fn reachable_apps<'a>(grants: impl Iterator<Item = &'a Grant>, scan: &Scan) -> BTreeSet<String> {
+    let mut apps = BTreeSet::new();
+    for grant in grants {
+        match (&grant.surface, &grant.parent) {
+            (Surface::AppCollaboration | Surface::AppOwnership, Parent::App { name, .. }) => {
+                apps.insert(name.clone());
+            }
+            (Surface::TeamMembership, Parent::Team { id, .. }) if grant.before != "collaborator" => {
+                apps.extend(scan.apps.iter().filter(|app| app.team == Some(*id)).map(|app| app.name.clone()));
+            }
+            (
+                Surface::AppCollaboration
+                | Surface::AppOwnership
+                | Surface::TeamMembership
+                | Surface::TeamInvitation
+                | Surface::SpacePermission
+                | Surface::EnterpriseMembership
+                | Surface::PipelineOwnership,
+                _,
+            ) => {}
+        }
+    }
+    apps
+}
+
+/// UUIDv5 of case, surface, parent and account, or address where Heroku names no account.
+fn grant_id(case: CaseId, surface: Surface, parent: &Parent, user: &User) -> GrantId {
+    let who = user.account.map_or_else(|| user.email.expose().to_owned(), |account| account.to_string());
+    GrantId(computed(&["grant", &case.to_string(), surface.as_str(), &parent.id(), &who]))
+}

@@ -1,0 +1,154 @@
+//! What lies in the state topic: one JSON text for each key, `{"v":1,…}`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::case::{Case, Digest};
+use super::identity::Person;
+use crate::model::{CaseId, PersonId};
+
+/// The format written. The release that introduces the next one reads both.
+pub const STATE_VERSION: u32 = 1;
+
+/// One record of the state topic.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StateRecord {
+    /// `person/<id>`
+    Person(Box<Person>),
+    /// `alias/<system>:<tenant>:<type>:<value>`
+    Alias(String, PersonId),
+    /// `case/<id>`, open.
+    Case(Box<Case>),
+    /// `case/<id>`, closed.
+    Digest(Digest),
+    /// `windows`
+    Windows(Windows),
+}
+
+/// People whose removal began, by the moment of their first intent: what the caps count.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Windows {
+    /// Within the last 24 hours.
+    pub begun: BTreeMap<PersonId, Timestamp>,
+}
+
+/// Why a state record cannot be read.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// A key of no known form.
+    #[error("state record `{0}` has a key that this version does not know")]
+    Key(String),
+    /// Written by a newer version.
+    #[error(
+        "state record `{key}` has version {version}; this release reads version {STATE_VERSION}: run the newer release"
+    )]
+    Version {
+        /// The key.
+        key: String,
+        /// Its version.
+        version: u32,
+    },
+    /// Not what it should be.
+    #[error("state record `{key}` cannot be read")]
+    Content {
+        /// The key.
+        key: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    v: u32,
+    #[serde(flatten)]
+    content: T,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AliasContent {
+    person: PersonId,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct CaseContent {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open: Option<Box<Case>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed: Option<Digest>,
+}
+
+/// The key of a case.
+pub fn case_key(id: CaseId) -> String {
+    format!("case/{id}")
+}
+
+/// The key of a person.
+pub fn person_key(id: PersonId) -> String {
+    format!("person/{id}")
+}
+
+/// The key of an alias.
+pub fn alias_key(alias: &str) -> String {
+    format!("alias/{alias}")
+}
+
+/// The key of the windows.
+pub const WINDOWS_KEY: &str = "windows";
+
+impl StateRecord {
+    /// Key and value for the topic.
+    pub fn encode(&self) -> (String, Vec<u8>) {
+        match self {
+            Self::Person(person) => (person_key(person.id), encode(person)),
+            Self::Alias(alias, person) => (alias_key(alias), encode(&AliasContent { person: *person })),
+            Self::Case(case) => (case_key(case.id), encode(&CaseContent { open: Some(case.clone()), closed: None })),
+            Self::Digest(digest) => {
+                (case_key(digest.id), encode(&CaseContent { open: None, closed: Some(digest.clone()) }))
+            }
+            Self::Windows(windows) => (WINDOWS_KEY.to_owned(), encode(windows)),
+        }
+    }
+
+    /// Reads a record back.
+    ///
+    /// # Errors
+    /// When the key is unknown, the version is newer, or the content is not what it should be.
+    pub fn decode(key: &str, value: &[u8]) -> Result<Self, RecordError> {
+        let version: Version = parse(key, value)?;
+        if version.v != STATE_VERSION {
+            return Err(RecordError::Version { key: key.to_owned(), version: version.v });
+        }
+        if key == WINDOWS_KEY {
+            return Ok(Self::Windows(parse(key, value)?));
+        }
+        match key.split_once('/') {
+            Some(("person", _)) => Ok(Self::Person(parse(key, value)?)),
+            Some(("alias", alias)) => Ok(Self::Alias(alias.to_owned(), parse::<AliasContent>(key, value)?.person)),
+            Some(("case", _)) => match parse(key, value)? {
+                CaseContent { open: Some(case), .. } => Ok(Self::Case(case)),
+                CaseContent { closed: Some(digest), .. } => Ok(Self::Digest(digest)),
+                CaseContent { open: None, closed: None } => Err(RecordError::Key(key.to_owned())),
+            },
+            Some(_) | None => Err(RecordError::Key(key.to_owned())),
+        }
+    }
+}
+
+fn encode<T: Serialize>(content: T) -> Vec<u8> {
+    serde_json::to_vec(&Versioned { v: STATE_VERSION, content }).expect("state records are plain data with text keys")
+}
+
+fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, RecordError> {
+    serde_json::from_slice(value).map_err(|source| RecordError::Content { key: key.to_owned(), source })
+}

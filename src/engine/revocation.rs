@@ -1,0 +1,145 @@
+//! One grant on its way out: waiting, intended, attempted, settled.
+//!
+//! A reply of Heroku never settles a grant: it makes it *attempted*. Only a complete list that was begun after the
+//! answer settles it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::outcome::{AttemptPart, Decision, GrantPart, Settled};
+use crate::model::world::ListId;
+use crate::model::{Grant, IntentId, Removal};
+
+/// Attempts kept in the record; older ones are dropped.
+const ATTEMPTS_KEPT: usize = 20;
+
+/// One grant of a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// The grant.
+    pub grant: Grant,
+    /// What the plan decided.
+    pub decision: Decision,
+    /// Why, when it is not `revoke`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where it stands.
+    pub progress: Progress,
+    /// Every intent.
+    pub attempts: Vec<AttemptPart>,
+    /// Attempts that failed.
+    pub failures: u32,
+}
+
+/// Where a grant stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "at")]
+pub enum Progress {
+    /// A removal may be intended no earlier than `due`, on a parent list that was begun after `read_after`.
+    Waiting {
+        /// The earliest moment.
+        due: Timestamp,
+        /// The parent list must be younger than this.
+        read_after: Timestamp,
+    },
+    /// A committed intent names it; a request may be on the wire.
+    Intended {
+        /// The intent.
+        intent: IntentId,
+    },
+    /// Answered; a list begun after `answered` decides, read no earlier than `due`.
+    Attempted {
+        /// When the answer came.
+        answered: Timestamp,
+        /// The earliest moment of the next look.
+        due: Timestamp,
+    },
+    /// Ended; nothing follows.
+    Settled {
+        /// How.
+        how: Settled,
+        /// Index into the case's proofs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proof: Option<u32>,
+    },
+}
+
+impl Revocation {
+    /// A grant that is to go.
+    pub fn revoke(grant: Grant, now: Timestamp) -> Self {
+        Self::new(grant, Decision::Revoke, None, Progress::Waiting { due: now, read_after: Timestamp::MIN })
+    }
+
+    /// A grant that stays, and why.
+    pub fn stay(grant: Grant, decision: Decision, reason: &str) -> Self {
+        Self::new(grant, decision, Some(reason.to_owned()), Progress::Settled { how: Settled::Remains, proof: None })
+    }
+
+    fn new(grant: Grant, decision: Decision, reason: Option<String>, progress: Progress) -> Self {
+        Self { grant, decision, reason, progress, attempts: Vec::new(), failures: 0 }
+    }
+
+    /// The list that shows the grant, for those that can be removed.
+    pub fn list(&self) -> Option<ListId> {
+        Some(match self.grant.removal? {
+            Removal::Member { team, .. } | Removal::Invitation { team, .. } => ListId::Team(team),
+            Removal::Collaborator { app, .. } => ListId::App(app),
+            Removal::SpaceAccess { space, .. } => ListId::Space(space),
+            Removal::EnterpriseMember { enterprise, .. } => ListId::Enterprise(enterprise),
+        })
+    }
+
+    /// Whether it is to go and has not yet.
+    pub fn is_pending(&self) -> bool {
+        self.decision == Decision::Revoke && !matches!(self.progress, Progress::Settled { .. })
+    }
+
+    /// Whether a request may be on the wire.
+    pub fn is_intended(&self) -> bool {
+        matches!(self.progress, Progress::Intended { .. })
+    }
+
+    /// Notes an intent. The request may leave once it is committed.
+    pub fn intend(&mut self, intent: IntentId, now: Timestamp) {
+        self.progress = Progress::Intended { intent };
+        self.attempts.push(AttemptPart {
+            intent_id: intent,
+            intended_at: now,
+            sent_at: None,
+            answered_at: None,
+            reply: None,
+            status: None,
+            error_id: None,
+            request_ids: None,
+        });
+        if self.attempts.len() > ATTEMPTS_KEPT {
+            self.attempts.remove(0);
+        }
+    }
+
+    /// The answer of an intent that was open when the process ended will never come: look first, then go on.
+    pub fn answer_is_lost(&mut self, now: Timestamp) {
+        if self.is_intended() {
+            self.progress = Progress::Waiting { due: now, read_after: now };
+        }
+    }
+
+    /// For the record.
+    pub fn part(&self) -> GrantPart {
+        let (settled, proof) = match self.progress {
+            Progress::Settled { how, proof } => (Some(how), proof),
+            Progress::Waiting { .. } | Progress::Intended { .. } | Progress::Attempted { .. } => (None, None),
+        };
+        GrantPart {
+            grant_id: self.grant.id,
+            surface: self.grant.surface,
+            parent: self.grant.parent.clone(),
+            before: self.grant.before.clone(),
+            decision: self.decision,
+            settled,
+            reason: self.reason.clone(),
+            attempts: self.attempts.clone(),
+            proof,
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! What is due: reads to ask for, removals to intend, cases to end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::case::Phase;
+use super::guards::{admins_staying, is_admin};
+use super::policy::IN_FLIGHT_MAX;
+use super::revocation::Progress;
+use super::{Candidate, Effect, Engine};
+use crate::model::ids::computed;
+use crate::model::outcome::{Decision, HoldReason, Mode};
+use crate::model::world::{ListId, Wanted};
+use crate::model::{CaseId, IntentId, Surface};
+
+/// Removals looked at ahead of the ones on the wire, so that no list is read long before its turn.
+const CANDIDATES_MAX: usize = 8 * IN_FLIGHT_MAX;
+
+/// How long a closed case answers for a repeated event.
+const DIGEST_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+impl Engine {
+    /// Does everything that is due at `now`. Calling it early, late or twice is harmless.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.sweep(now);
+        self.mark_overdue(now);
+        self.candidates.clear();
+        if self.draining {
+            return;
+        }
+        if self.ask_account(now) {
+            return;
+        }
+        self.start_scan(now);
+        self.collect_work(now);
+        for id in self.cases.keys().copied().collect::<Vec<_>>() {
+            self.review_holds(now, id);
+            self.close_if_done(now, id);
+        }
+    }
+
+    /// Removals that could be intended now: how many of urgent cases, how many of the others.
+    pub fn ready(&self) -> (usize, usize) {
+        let free = IN_FLIGHT_MAX.saturating_sub(self.in_flight.len());
+        let urgent = self.candidates.iter().filter(|candidate| candidate.urgent).count().min(free);
+        let normal = self.candidates.len() - self.candidates.iter().filter(|candidate| candidate.urgent).count();
+        (urgent, normal.min(free - urgent))
+    }
+
+    /// Names removals in intents, as many as the budget granted. They leave once the turn is committed.
+    pub fn intend(&mut self, now: Timestamp, mut urgent: usize, mut normal: usize) {
+        for candidate in std::mem::take(&mut self.candidates) {
+            let left = if candidate.urgent { &mut urgent } else { &mut normal };
+            if *left == 0 {
+                continue;
+            }
+            let person = self.cases[&candidate.case].person;
+            if let Some(figures) = self.limit_reached(now, person) {
+                self.limit(now, candidate.case, Some(figures));
+                continue;
+            }
+            *left -= 1;
+            let case = self.cases.get_mut(&candidate.case).expect("candidates are of open cases");
+            let traceparent = case.traceparent.clone();
+            let Some(revocation) = case.revocations.iter_mut().find(|known| known.grant.id == candidate.grant) else {
+                continue;
+            };
+            let Some(removal) = revocation.grant.removal else { continue };
+            let ordinal = (revocation.failures, revocation.attempts.len(), now.as_nanosecond());
+            let intent = IntentId(computed(&["intent", &candidate.grant.to_string(), &format!("{ordinal:?}")]));
+            revocation.intend(intent, now);
+            self.in_flight.insert(intent, (candidate.case, candidate.grant));
+            if let std::collections::btree_map::Entry::Vacant(vacant) = self.windows.begun.entry(person) {
+                vacant.insert(now);
+                self.touch_windows();
+            }
+            self.touch_case(candidate.case);
+            self.note("intent");
+            self.effects.push(Effect::Remove {
+                case: candidate.case,
+                grant: candidate.grant,
+                intent,
+                removal,
+                urgent: candidate.urgent,
+                traceparent,
+            });
+        }
+    }
+
+    /// Asks who we are while that is unknown or refused. True = nothing else can be done.
+    fn ask_account(&mut self, now: Timestamp) -> bool {
+        let probe = self.policy.timing.account_probe;
+        let later = now.saturating_add(probe).unwrap_or(Timestamp::MAX);
+        if let Some(stop) = &mut self.stop {
+            if stop.probe_due <= now {
+                stop.probe_due = later;
+                self.effects.push(Effect::AskAccount);
+            }
+            return true;
+        }
+        if self.me.is_none() {
+            if self.account_due <= now {
+                self.account_due = later;
+                self.effects.push(Effect::AskAccount);
+            }
+            return true;
+        }
+        false
+    }
+
+    /// One scan at a time; it serves every case that needs one when it begins.
+    fn start_scan(&mut self, now: Timestamp) {
+        if self.scanning.is_some() {
+            return;
+        }
+        let due = |phase: &Phase| matches!(phase, Phase::Scanning { due } if *due <= now);
+        if !self.cases.values().any(|case| due(&case.phase)) {
+            return;
+        }
+        // Those that only wait for the world to change ride along: the scan costs the same.
+        let served: Vec<_> = self.cases.values().filter(|case| matches!(case.phase, Phase::Scanning { .. })).collect();
+        let mut wanted = Wanted::default();
+        wanted.addresses.extend(self.policy.protected.iter().cloned());
+        for case in &served {
+            wanted.addresses.extend(case.addresses.iter().cloned());
+            wanted.accounts.extend(case.accounts.keys().copied());
+        }
+        let urgent = served.iter().any(|case| case.urgent);
+        self.scanning = Some(served.iter().map(|case| case.id).collect());
+        self.effects.push(Effect::Scan { wanted, urgent });
+    }
+
+    fn collect_work(&mut self, now: Timestamp) {
+        let timing = self.policy.timing;
+        let oldest = now.saturating_sub(timing.freshness).unwrap_or(Timestamp::MIN);
+        let Some(me) = self.me.clone() else { return };
+        let leavers = self.leavers();
+        let mut order: Vec<CaseId> = self
+            .cases
+            .values()
+            .filter(|case| case.mode == Some(Mode::Enforce) && !matches!(case.phase, Phase::Parked))
+            .map(|case| case.id)
+            .collect();
+        order.sort_by_key(|id| (!self.cases[id].urgent, self.cases[id].received_at, *id));
+
+        let mut reads: BTreeMap<ListId, (String, bool)> = BTreeMap::new();
+        let mut busy: BTreeSet<ListId> = BTreeSet::new();
+        let mut wanting = 0;
+        for id in &order {
+            let figures = if self.cases[id].started() { None } else { self.limit_reached(now, self.cases[id].person) };
+            let limited = figures.is_some();
+            self.limit(now, *id, figures);
+            let case = &self.cases[id];
+            let halted = limited || case.cancelled_by.is_some();
+            let gate =
+                case.revocations.iter().filter(|known| holds_the_gate(known)).map(|known| known.grant.surface).min();
+            let mut floors: Vec<(crate::model::GrantId, Option<String>)> = Vec::new();
+            for revocation in case.revocations.iter().filter(|known| known.is_pending()) {
+                let Some(list) = revocation.list() else { continue };
+                let Progress::Waiting { due, read_after } = revocation.progress else {
+                    if revocation.is_intended() {
+                        busy.insert(list);
+                    }
+                    continue;
+                };
+                if halted || due > now || gate.is_some_and(|gate| revocation.grant.surface > gate) {
+                    continue;
+                }
+                if wanting >= CANDIDATES_MAX {
+                    busy.insert(list);
+                    continue;
+                }
+                wanting += 1;
+                let Some(read) = self.lists.get(&list).filter(|read| read.began >= oldest && read.began >= read_after)
+                else {
+                    reads.insert(list, (revocation.grant.parent.name().to_owned(), case.urgent));
+                    busy.insert(list);
+                    continue;
+                };
+                let is_floor = revocation.grant.surface == Surface::TeamMembership
+                    && is_admin(read, |user| case.is_person(user))
+                    && admins_staying(read, &me, &leavers) < self.policy.min_human_admins as usize;
+                if is_floor {
+                    let team = revocation.grant.parent.name();
+                    floors.push((
+                        revocation.grant.id,
+                        Some(format!(
+                            "team {team} would keep {} human admins, limit {} (guards.min_human_admins)",
+                            admins_staying(read, &me, &leavers),
+                            self.policy.min_human_admins
+                        )),
+                    ));
+                    continue;
+                }
+                if revocation.decision == Decision::Hold {
+                    floors.push((revocation.grant.id, None));
+                }
+                busy.insert(list);
+                self.candidates.push(Candidate { case: *id, grant: revocation.grant.id, urgent: case.urgent });
+            }
+            self.apply_floors(now, *id, floors);
+        }
+
+        for id in &order {
+            let case = &self.cases[id];
+            for revocation in &case.revocations {
+                let (Some(list), Progress::Attempted { answered, due }) = (revocation.list(), revocation.progress)
+                else {
+                    continue;
+                };
+                let patient = answered.saturating_add(timing.proof_patience).unwrap_or(Timestamp::MAX);
+                if due <= now && (!busy.contains(&list) || patient <= now) {
+                    reads.insert(list, (revocation.grant.parent.name().to_owned(), case.urgent));
+                }
+            }
+        }
+        reads.retain(|list, _| {
+            !self.reading.contains(list) && self.list_failures.get(list).is_none_or(|(_, due)| *due <= now)
+        });
+        if !reads.is_empty() {
+            self.reading.extend(reads.keys().copied());
+            let urgent = reads.values().any(|(_, urgent)| *urgent);
+            let lists = reads.into_iter().map(|(list, (name, _))| (list, name)).collect();
+            self.effects.push(Effect::Read { lists, urgent });
+        }
+    }
+
+    fn apply_floors(&mut self, now: Timestamp, id: CaseId, floors: Vec<(crate::model::GrantId, Option<String>)>) {
+        let recheck = now.saturating_add(self.policy.timing.hold_recheck).unwrap_or(Timestamp::MAX);
+        for (grant, held) in floors {
+            let case = self.cases.get_mut(&id).expect("the case was looked at above");
+            let Some(revocation) = case.revocations.iter_mut().find(|known| known.grant.id == grant) else { continue };
+            match held {
+                Some(figures) => {
+                    revocation.decision = Decision::Hold;
+                    revocation.reason = Some(HoldReason::LastHumanAdmin.as_str().to_owned());
+                    revocation.progress = Progress::Waiting { due: recheck, read_after: now };
+                    self.verdict(now, id, HoldReason::LastHumanAdmin, true, figures);
+                }
+                None => {
+                    revocation.decision = Decision::Revoke;
+                    revocation.reason = None;
+                    self.verdict(now, id, HoldReason::LastHumanAdmin, false, "somebody else is admin now".to_owned());
+                }
+            }
+            self.touch_case(id);
+        }
+    }
+
+    fn limit(&mut self, now: Timestamp, id: CaseId, figures: Option<String>) {
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        if case.limited.is_some() == figures.is_some() {
+            return;
+        }
+        case.limited.clone_from(&figures);
+        self.touch_case(id);
+        let held = figures.is_some();
+        self.verdict(
+            now,
+            id,
+            HoldReason::LimitReached,
+            held,
+            figures.unwrap_or_else(|| "below the caps again".to_owned()),
+        );
+    }
+
+    fn mark_overdue(&mut self, now: Timestamp) {
+        let late: Vec<CaseId> =
+            self.cases.values().filter(|case| !case.overdue && case.deadline < now).map(|case| case.id).collect();
+        for id in late {
+            self.cases.get_mut(&id).expect("just listed").overdue = true;
+            self.touch_case(id);
+            self.tell_overdue(now, id);
+        }
+    }
+
+    /// Forgets what no longer answers for anything. Once an hour is often enough.
+    fn sweep(&mut self, now: Timestamp) {
+        if now.duration_since(self.swept) < SignedDuration::from_hours(1) {
+            return;
+        }
+        self.swept = now;
+        let old: Vec<CaseId> = self
+            .digests
+            .values()
+            .filter(|digest| now.duration_since(digest.closed_at) > DIGEST_KEPT)
+            .map(|digest| digest.id)
+            .collect();
+        for id in old {
+            self.digests.remove(&id);
+            self.touch_case(id);
+        }
+        let before = self.windows.begun.len();
+        self.windows.begun.retain(|_, at| now.duration_since(*at) < SignedDuration::from_hours(24));
+        if before != self.windows.begun.len() {
+            self.touch_windows();
+        }
+    }
+}
+
+/// A grant whose surface comes first keeps later ones back until it was tried once.
+fn holds_the_gate(revocation: &super::revocation::Revocation) -> bool {
+    revocation.decision == Decision::Revoke
+        && match revocation.progress {
+            Progress::Waiting { .. } => revocation.failures == 0 && revocation.attempts.is_empty(),
+            Progress::Intended { .. } => revocation.attempts.len() == 1,
+            Progress::Attempted { .. } | Progress::Settled { .. } => false,
+        }
+}

@@ -1,0 +1,315 @@
+//! One JSON document, read strictly: bounded depth, and every repeated key remembered with its place.
+//!
+//! `serde_json` keeps the last of two equal keys, other readers keep the first. Whoever writes
+//! `{"action":"cancel","action":"deprovision"}` would be read differently by two services, so such an element is
+//! refused. The place decides which elements are: a repeated key inside one element leaves its neighbours alone.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::carrier::Element;
+use super::verdict::{Reject, RejectCode};
+
+/// Deepest nesting that is read. Real records of the formats here stay below 12.
+const DEPTH_MAX: usize = 100;
+
+/// Most repeated keys that are remembered one by one; with more, the record is refused as a whole.
+const REPEATED_MAX: usize = 256;
+
+/// A parsed document.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    /// Its value; of a repeated key, the first.
+    pub(super) root: Value,
+    /// Where a key stands that its object already has.
+    pub(super) repeated: Vec<Place>,
+}
+
+/// Parses exactly one document.
+pub(super) fn parse(bytes: &[u8]) -> Result<Document, Reject> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Reject::new(RejectCode::InvalidUtf8, format!("the value is not UTF-8 from byte {} on", error.valid_up_to()))
+    })?;
+    let found = Found::default();
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let parsed = Node { found: &found, path: Path::Root, depth: 0 }
+        .deserialize(&mut deserializer)
+        .and_then(|root| deserializer.end().map(|()| root));
+    match (parsed, found.fault.get()) {
+        (_, Some(Fault::TooDeep)) => {
+            Err(Reject::new(RejectCode::TooDeep, format!("nested more than {DEPTH_MAX} levels deep")))
+        }
+        (_, Some(Fault::TooManyRepeated)) => {
+            Err(Reject::new(RejectCode::DuplicateKey, format!("more than {REPEATED_MAX} keys stand more than once")))
+        }
+        // The parser's message quotes nothing of the document.
+        (Err(error), None) => Err(Reject::new(
+            RejectCode::MalformedJson,
+            format!("{} at line {}, column {}", category(&error), error.line(), error.column()),
+        )),
+        (Ok(root), None) => Ok(Document { root, repeated: found.repeated.into_inner() }),
+    }
+}
+
+fn category(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Eof => "the document ends early",
+        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Data => {
+            "not one JSON document"
+        }
+    }
+}
+
+impl Document {
+    /// For each element the repeated key that spoils it: one inside it, or one in the wrapping that it shares with
+    /// others and that stands inside none of them.
+    pub(super) fn repeated_for(&self, elements: &[&Element<'_>]) -> Vec<Option<&Place>> {
+        let in_wrapping: Vec<&Place> = self
+            .repeated
+            .iter()
+            .filter(|place| !elements.iter().any(|element| place.is_within(&element.path)))
+            .collect();
+        elements
+            .iter()
+            .map(|element| {
+                self.repeated
+                    .iter()
+                    .find(|place| place.is_within(&element.path))
+                    .or_else(|| in_wrapping.iter().copied().find(|place| place.is_within(&element.scope)))
+            })
+            .collect()
+    }
+}
+
+/// Where something stands in a document.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Place(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+impl Place {
+    /// The member of that name.
+    pub(super) fn key(&self, name: &str) -> Self {
+        self.then(Step::Key(name.to_owned()))
+    }
+
+    /// The item at that index.
+    pub(super) fn index(&self, index: usize) -> Self {
+        self.then(Step::Index(index))
+    }
+
+    fn then(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Self(steps)
+    }
+
+    fn is_within(&self, outer: &Self) -> bool {
+        self.0.starts_with(&outer.0)
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// As in `data.events[0]`. Keys come from the record, so anything but plain characters is escaped, and long ones are
+/// cut.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(name) => {
+                    if position > 0 {
+                        f.write_str(".")?;
+                    }
+                    for character in name.chars().take(64) {
+                        if character.is_ascii_graphic() {
+                            write!(f, "{character}")?;
+                        } else {
+                            write!(f, "{}", character.escape_unicode())?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The way down to a node, on the stack, so that places cost nothing until one is needed.
+#[derive(Clone, Copy)]
+enum Path<'p> {
+    Root,
+    Key(&'p Path<'p>, &'p str),
+    Index(&'p Path<'p>, usize),
+}
+
+impl Path<'_> {
+    fn place(&self) -> Place {
+        match self {
+            Self::Root => Place::default(),
+            Self::Key(outer, name) => outer.place().key(name),
+            Self::Index(outer, index) => outer.place().index(*index),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    repeated: RefCell<Vec<Place>>,
+    fault: Cell<Option<Fault>>,
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    TooDeep,
+    TooManyRepeated,
+}
+
+struct Node<'f, 'p> {
+    found: &'f Found,
+    path: Path<'p>,
+    depth: usize,
+}
+
+impl Node<'_, '_> {
+    fn fault<E: serde::de::Error>(&self, fault: Fault) -> E {
+        self.found.fault.set(Some(fault));
+        E::custom("refused")
+    }
+
+    fn below<E: serde::de::Error>(&self) -> Result<usize, E> {
+        if self.depth == DEPTH_MAX { Err(self.fault(Fault::TooDeep)) } else { Ok(self.depth + 1) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_, '_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a number"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let depth = self.below()?;
+        let mut list = Vec::new();
+        while let Some(item) =
+            items.next_element_seed(Node { found: self.found, path: Path::Index(&self.path, list.len()), depth })?
+        {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let depth = self.below()?;
+        let mut object = Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            let path = Path::Key(&self.path, &key);
+            let value = members.next_value_seed(Node { found: self.found, path, depth })?;
+            if object.contains_key(&key) {
+                let place = path.place();
+                let mut repeated = self.found.repeated.borrow_mut();
+                if repeated.len() == REPEATED_MAX {
+                    self.found.fault.set(Some(Fault::TooManyRepeated));
+                    return Err(A::Error::custom("refused"));
+                }
+                repeated.push(place);
+            } else {
+                object.insert(key, value);
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repeated(text: &str) -> Vec<String> {
+        parse(text.as_bytes()).unwrap().repeated.iter().map(ToString::to_string).collect()
+    }
+
+    fn refusal(text: &str) -> RejectCode {
+        parse(text.as_bytes()).unwrap_err().code
+    }
+
+    #[test]
+    fn a_repeated_key_is_found_wherever_it_stands_and_however_it_is_spelt() {
+        assert_eq!(repeated(r#"{"a":1,"b":[{"c":1},{"c":1,"c":2}],"a":3}"#), ["b[1].c", "a"]);
+        assert_eq!(repeated(r#"{"action":1,"\u0061ction":2}"#), ["action"]);
+        assert!(repeated(r#"{"a":{"x":1},"b":{"x":1}}"#).is_empty());
+        let many = format!("{{{}\"a\":1}}", "\"a\":1,".repeat(REPEATED_MAX + 2));
+        assert_eq!(refusal(&many), RejectCode::DuplicateKey);
+    }
+
+    #[test]
+    fn depth_is_bounded_before_the_stack_is() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let nested = |levels: usize| format!("{}1{}", open.repeat(levels), close.repeat(levels));
+            assert!(parse(nested(DEPTH_MAX).as_bytes()).is_ok());
+            assert_eq!(refusal(&nested(DEPTH_MAX + 1)), RejectCode::TooDeep);
+            assert_eq!(refusal(&nested(10_000)), RejectCode::TooDeep);
+            assert_eq!(refusal(&open.repeat(10_000)), RejectCode::TooDeep);
+        }
+    }
+
+    #[test]
+    fn one_document_and_nothing_behind_it() {
+        for text in ["", "{", "{} {}", "{}x", "[1,]", "{'a':1}", "nul", "\u{feff}{}", "1e999"] {
+            assert_eq!(refusal(text), RejectCode::MalformedJson, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_cannot_break_a_line() {
+        assert_eq!(Place::default().key("a\r\nb").index(3).to_string(), "a\\u{d}\\u{a}b[3]");
+    }
+}

@@ -1,0 +1,327 @@
+//! How a record would be read, for people: the pure part of `explain`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::record_file::RecordFile;
+use super::{Reading, Record, Reject, RejectCode, Rules, Thoroughness, Verdict, read_with};
+use crate::model::Email;
+use crate::model::event::{Action, PersonEvent, Subject};
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The bytes of the file.
+    pub bytes: &'a [u8],
+    /// What the bytes are.
+    pub holds: Holds,
+    /// How to read them; [`Rules::auto`] when nothing is said.
+    pub rules: &'a Rules,
+    /// The time that decides between now and later.
+    pub now: Timestamp,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// The value of a record.
+    Value,
+    /// A whole record, as [`super::record_file`] describes it.
+    Record,
+}
+
+/// One row for each element, in the order of the record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The rows; never empty.
+    pub rows: Vec<Explanation>,
+}
+
+/// Whether all of a record could be read; the command's exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readable {
+    /// Every element was understood: exit 0.
+    Yes,
+    /// At least one element, or the record, was refused: exit 65.
+    No,
+}
+
+/// How one element is read. Members without a value are null, so that every row has the same shape.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// Where it stands; empty = the whole value.
+    pub element: String,
+    /// What would be done.
+    pub decision: Decision,
+    /// What the source says; for `needs_lookup`, what the decision would be with an address.
+    pub kind: Option<Decision>,
+    /// Whom it names.
+    pub subject: Named,
+    /// When it takes effect.
+    #[serde(serialize_with = "with_milliseconds")]
+    pub effective_at: Option<Timestamp>,
+    /// The source's own id of the event.
+    pub event_id: Option<String>,
+    /// Why it is read so.
+    pub reason: String,
+}
+
+/// Addresses and ids of whoever is named.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Named {
+    /// Addresses.
+    pub addresses: Vec<Email>,
+    /// Ids by kind: `person_key`, `employee_id`, `login`, and `<system>_<type>` such as `okta_user_id`.
+    pub ids: BTreeMap<String, String>,
+}
+
+/// What would be done with an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// The person has left.
+    Deprovision,
+    /// The person will leave.
+    Schedule,
+    /// The account is blocked for the time being.
+    Suspend,
+    /// The person stays, or is back.
+    Cancel,
+    /// Addresses or logins changed.
+    IdentityUpdate,
+    /// Not about leaving.
+    Ignore,
+    /// The address, or what changed, is missing.
+    NeedsLookup,
+    /// Refused.
+    Reject,
+}
+
+impl Decision {
+    /// As it stands in the JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deprovision => "deprovision",
+            Self::Schedule => "schedule",
+            Self::Suspend => "suspend",
+            Self::Cancel => "cancel",
+            Self::IdentityUpdate => "identity_update",
+            Self::Ignore => "ignore",
+            Self::NeedsLookup => "needs_lookup",
+            Self::Reject => "reject",
+        }
+    }
+
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::Deprovision => "the person has left",
+            Self::Schedule => "the person will leave; nothing is removed before then",
+            Self::Suspend => "the account is blocked for the time being; the source's on_suspended decides",
+            Self::Cancel => "the person stays or is back: a pending removal is dropped, nothing is granted again",
+            Self::IdentityUpdate => "addresses or logins changed",
+            Self::Ignore => "not about leaving",
+            Self::NeedsLookup => "it names the person by id and holds no address",
+            Self::Reject => "refused",
+        }
+    }
+}
+
+impl From<Action> for Decision {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Deprovision => Self::Deprovision,
+            Action::Suspend => Self::Suspend,
+            Action::Schedule => Self::Schedule,
+            Action::Cancel => Self::Cancel,
+            Action::IdentityUpdate => Self::IdentityUpdate,
+        }
+    }
+}
+
+/// Explains a file.
+pub fn answer(question: &Question<'_>) -> Answer {
+    match question.holds {
+        Holds::Value => {
+            let record = Record { value: Some(question.bytes), ..Record::default() };
+            explain(&record, question.rules, question.now)
+        }
+        Holds::Record => match RecordFile::parse(question.bytes) {
+            Ok(file) => explain(&file.record(&file.headers()), question.rules, question.now),
+            Err(error) => {
+                let reject = Reject::new(RejectCode::MalformedJson, error.to_string());
+                Answer { rows: vec![refused(String::new(), &reject)] }
+            }
+        },
+    }
+}
+
+/// Explains a record.
+pub fn explain(record: &Record<'_>, rules: &Rules, now: Timestamp) -> Answer {
+    let readings = read_with(record, rules, Thoroughness::Full);
+    Answer { rows: readings.into_iter().map(|reading| row(reading, rules, now)).collect() }
+}
+
+fn row(reading: Reading, rules: &Rules, now: Timestamp) -> Explanation {
+    let element = reading.element;
+    match reading.verdict {
+        Verdict::Event(event) => of_event(element, &event, rules, now),
+        Verdict::Ignore { reason, about } => Explanation {
+            element,
+            decision: Decision::Ignore,
+            kind: None,
+            subject: about.as_ref().map(|about| named(&about.subject)).unwrap_or_default(),
+            effective_at: None,
+            event_id: about.and_then(|about| about.event_id),
+            reason: reason.into_owned(),
+        },
+        Verdict::Reject(reject) => refused(element, &reject),
+    }
+}
+
+fn refused(element: String, reject: &Reject) -> Explanation {
+    Explanation {
+        element,
+        decision: Decision::Reject,
+        kind: None,
+        subject: Named::default(),
+        effective_at: None,
+        event_id: None,
+        reason: format!("{}: {}", reject.code.as_str(), reject.detail),
+    }
+}
+
+fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp) -> Explanation {
+    let effective_at = event.effective_at(&rules.zone);
+    let stated = Decision::from(event.action);
+    let is_ahead = stated == Decision::Deprovision && effective_at.is_some_and(|at| at > now);
+    let resolved = if is_ahead { Decision::Schedule } else { stated };
+    let (decision, kind) = if event.resolved { (resolved, stated) } else { (Decision::NeedsLookup, resolved) };
+    let says_nothing_new = decision == Decision::NeedsLookup && !event.subject.emails.is_empty();
+    let meaning = if says_nothing_new { "it does not say what changed" } else { decision.meaning() };
+    Explanation {
+        element,
+        decision,
+        kind: Some(kind),
+        subject: named(&event.subject),
+        effective_at,
+        event_id: Some(event.source.event_id.clone()),
+        reason: format!("{}: {meaning}", event.source.event_type),
+    }
+}
+
+fn named(subject: &Subject) -> Named {
+    let mut ids = BTreeMap::new();
+    ids.insert("person_key".to_owned(), subject.person_key.0.clone());
+    if let Some(id) = &subject.employee_id {
+        ids.insert("employee_id".to_owned(), id.clone());
+    }
+    for id in &subject.external_ids {
+        add(&mut ids, format!("{}_{}", id.system, id.r#type), &id.value);
+    }
+    for login in &subject.logins {
+        add(&mut ids, "login".to_owned(), login);
+    }
+    Named { addresses: subject.emails.iter().map(|address| address.value.clone()).collect(), ids }
+}
+
+/// A second id of the same kind stands beside the first as `login_2`.
+fn add(ids: &mut BTreeMap<String, String>, kind: String, id: &str) {
+    let free = (2..).map(|number| format!("{kind}_{number}")).find(|name| !ids.contains_key(name));
+    let name = if ids.contains_key(&kind) { free.unwrap_or(kind) } else { kind };
+    ids.insert(name, id.to_owned());
+}
+
+impl Answer {
+    /// Whether all of it could be read.
+    pub fn readable(&self) -> Readable {
+        if self.rows.iter().any(|row| row.decision == Decision::Reject) { Readable::No } else { Readable::Yes }
+    }
+
+    /// The rows as a JSON array.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(&self.rows).expect("rows hold only texts and lists")
+    }
+
+    /// The rows for people, at most [`COLUMNS`] wide.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for row in &self.rows {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            let element = if row.element.is_empty() { "whole value" } else { &row.element };
+            let kind = match row.kind {
+                Some(kind) if kind != row.decision => format!(" ({})", kind.as_str()),
+                Some(_) | None => String::new(),
+            };
+            wrap(&mut text, "", &format!("{element}: {}{kind}", row.decision.as_str()));
+            for address in &row.subject.addresses {
+                wrap(&mut text, "address", address.expose());
+            }
+            for (name, id) in &row.subject.ids {
+                wrap(&mut text, "id", &format!("{name} {id}"));
+            }
+            if let Some(at) = row.effective_at {
+                wrap(&mut text, "effective", &to_the_millisecond(at));
+            }
+            if let Some(id) = &row.event_id {
+                wrap(&mut text, "event", id);
+            }
+            wrap(&mut text, "why", &row.reason);
+        }
+        text
+    }
+}
+
+/// Width of the text for people.
+pub const COLUMNS: usize = 80;
+
+const LABEL_COLUMNS: usize = 11;
+
+/// Adds a line, or as many as it takes, under its label. Words too long for a line are cut.
+fn wrap(text: &mut String, label: &str, content: &str) {
+    let indent = if label.is_empty() { 0 } else { 2 + LABEL_COLUMNS };
+    let mut line = if label.is_empty() { String::new() } else { format!("  {label:LABEL_COLUMNS$}") };
+    let mut width = indent;
+    for word in content.split(' ') {
+        let mut rest: Vec<char> = word.chars().collect();
+        if width > indent && width + 1 + rest.len() > COLUMNS {
+            text.push_str(line.trim_end());
+            text.push('\n');
+            line = " ".repeat(indent);
+            width = indent;
+        } else if width > indent {
+            line.push(' ');
+            width += 1;
+        }
+        while width + rest.len() > COLUMNS {
+            let tail = rest.split_off(COLUMNS - width);
+            line.extend(rest);
+            text.push_str(&line);
+            text.push('\n');
+            line = " ".repeat(indent);
+            width = indent;
+            rest = tail;
+        }
+        width += rest.len();
+        line.extend(rest);
+    }
+    text.push_str(line.trim_end());
+    text.push('\n');
+}
+
+fn with_milliseconds<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serializer.serialize_str(&to_the_millisecond(*at)),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Three digits of a second at least, or none: as the sources themselves write it.
+fn to_the_millisecond(at: Timestamp) -> String {
+    let millisecond = 1_000_000;
+    let nanoseconds = at.subsec_nanosecond();
+    if nanoseconds != 0 && nanoseconds % millisecond == 0 { format!("{at:.3}") } else { at.to_string() }
+}
