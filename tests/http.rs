@@ -1,6 +1,5 @@
 //! The endpoints, asked over a real socket.
 #![cfg(feature = "service")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! What leaves the process: spans and metrics over OTLP, log lines, and trace contexts that pass through.
 #![cfg(feature = "service")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
