@@ -10,6 +10,7 @@
 
 mod accept;
 
+pub mod budget;
 pub mod case;
 mod census;
 mod closing;

@@ -28,6 +28,8 @@ pub mod crash;
 #[cfg(feature = "service")]
 pub mod exit;
 #[cfg(feature = "service")]
+pub mod heroku;
+#[cfg(feature = "service")]
 pub mod http;
 #[cfg(feature = "service")]
 pub mod kafka;
