@@ -25,6 +25,7 @@ pub mod topics;
 mod context;
 mod delivery;
 mod native;
+mod rejoin;
 mod restore;
 mod scan;
 mod writer;

@@ -24,3 +24,5 @@ pub mod kafka;
 pub mod shutdown;
 #[cfg(feature = "service")]
 pub mod telemetry;
+#[cfg(all(feature = "service", feature = "simulator"))]
+pub mod trial;
