@@ -1,10 +1,12 @@
-//! Our own records as they lie on a topic: CloudEvents 1.0 in structured JSON. Pure: values in, bytes and headers
-//! out, and back. What sources write is read in `sources`; only what this service itself writes is here.
+//! Our own records as they lie on a topic: CloudEvents 1.0 in structured JSON, and dead letters. Pure: values in,
+//! bytes and headers out, and back. What sources write is read in `sources`; what this service itself writes is here.
 
+mod dead_letter;
 mod envelope;
 mod outcome;
 mod person_event;
 
+pub use dead_letter::{DEAD_LETTER_VALUE_MAX, DeadLetter, Keep, Refused, dead_letter};
 pub use outcome::{WireError, outcome, read_outcome};
 pub use person_event::person_event;
 
