@@ -17,8 +17,11 @@
 //! transaction is ever open across a poll, so nothing needs a lock or an epoch.
 
 pub mod embedded;
+pub mod intake;
 pub mod log;
 pub mod names;
+pub mod reader;
+pub mod send;
 pub mod settings;
 pub mod topics;
 
@@ -31,7 +34,11 @@ mod scan;
 mod writer;
 
 pub use embedded::Embedded;
+pub use intake::{Intake, IntakeError, IntakeSource};
 pub use log::{Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled};
 pub use names::TopicNames;
+pub use reader::{Follower, ReadError, Since, TopicRecord, latest};
 pub use restore::{RestoreError, Restored};
+pub use scan::ScanError;
+pub use send::{SendError, send};
 pub use settings::KafkaSettings;

@@ -87,6 +87,27 @@ impl Bench {
         producer.flush(ANSWER).unwrap();
     }
 
+    /// Records with a time of their own, in milliseconds.
+    pub(crate) fn send_at(&self, topic: &str, records: &[(i64, &str)]) {
+        let producer: BaseProducer = self.client().create().unwrap();
+        for (time, value) in records {
+            producer.send(BaseRecord::to(topic).key("k").payload(*value).timestamp(*time)).unwrap();
+        }
+        producer.flush(ANSWER).unwrap();
+    }
+
+    /// A group's offset of partition 0.
+    pub(crate) fn group_offset(&self, group: &str, topic: &str) -> Option<i64> {
+        let consumer: BaseConsumer = self.client().set("group.id", group).create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, 0);
+        let list = consumer.committed_offsets(list, ANSWER).unwrap();
+        match list.elements().first()?.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }
+    }
+
     /// A transaction whose owner stops in the middle of it.
     pub(crate) fn open_transaction(&self, id: &str, topic: &str, key: &str, value: &str) -> BaseProducer {
         let producer: BaseProducer =

@@ -1,15 +1,10 @@
-//! The worker's log on a real Apache Kafka: what is committed comes back, what is not does not, and what does not fit
-//! together is refused. One broker for the file, its own topics for each test.
-#![cfg(all(feature = "service", feature = "simulator"))]
-
-#[path = "kafka_log/bench.rs"]
-mod bench;
+//! The worker's log: what is committed comes back, what is not does not, and what does not fit together is refused.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use bench::{Bench, until};
+use super::bench::{self, Bench, until};
 use heroku_deprovisioner::kafka::topics::{self, Creation, TopicsError};
 use heroku_deprovisioner::kafka::{Batch, Change, CommitError, OutgoingRecord, PollError, RestoreError, TopicNames};
 
@@ -170,6 +165,7 @@ fn a_thawed_zombie_commits_nothing() {
     const PREFIX: &str = "ZOMBIE_PREFIX";
     const SERVERS: &str = "ZOMBIE_BOOTSTRAP_SERVERS";
     const NAME: &str = "a_thawed_zombie_commits_nothing";
+    const PATH: &str = "log::a_thawed_zombie_commits_nothing";
     #[expect(clippy::disallowed_methods, reason = "how the child learns its role")]
     if let (Ok(prefix), Ok(servers)) = (std::env::var(PREFIX), std::env::var(SERVERS)) {
         let mut log = bench::joined(&bench::settings(&servers), &TopicNames::new(&prefix), "zombie");
@@ -184,7 +180,7 @@ fn a_thawed_zombie_commits_nothing() {
 
     let Some(bench) = Bench::new(NAME) else { return };
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", NAME, "--nocapture"])
+        .args(["--exact", PATH, "--nocapture"])
         .env(PREFIX, &bench.prefix)
         .env(SERVERS, bench.bootstrap_servers())
         .stdin(Stdio::piped())
