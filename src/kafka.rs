@@ -20,19 +20,25 @@ pub mod embedded;
 pub mod intake;
 pub mod log;
 pub mod names;
+pub mod reader;
+pub mod send;
 pub mod settings;
 pub mod topics;
 
 mod context;
 mod delivery;
 mod native;
+mod rejoin;
 mod restore;
 mod scan;
 mod writer;
 
 pub use embedded::Embedded;
-pub use intake::{Intake, IntakeError};
+pub use intake::{Intake, IntakeError, IntakeSource};
 pub use log::{Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled};
 pub use names::TopicNames;
+pub use reader::{Follower, ReadError, Since, TopicRecord, latest};
 pub use restore::{RestoreError, Restored};
+pub use scan::ScanError;
+pub use send::{SendError, send};
 pub use settings::KafkaSettings;

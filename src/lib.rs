@@ -43,3 +43,5 @@ pub mod service;
 pub mod shutdown;
 #[cfg(feature = "service")]
 pub mod telemetry;
+#[cfg(all(feature = "service", feature = "simulator"))]
+pub mod trial;
