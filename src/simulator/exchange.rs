@@ -385,6 +385,7 @@ fn spoil(mut outcome: Outcome, mut headers: Vec<(String, String)>, verdict: &Ver
                 }
             }
             Deformation::Html200 => {
+                outcome.status = 200;
                 outcome.body = ROUTER_PAGE.as_bytes().to_vec();
                 outcome.headers = vec![("Content-Type", "text/html; charset=utf-8".to_owned())];
             }
