@@ -733,3 +733,53 @@ fn a_world_file_with_a_slip_is_refused_with_its_place() {
     assert_eq!(output.status.code(), Some(1));
     assert!(message.contains("app `api` names the team `payments`, which the file does not have"), "{message}");
 }
+
+const PAGE: &str = include_str!("../docs/simulator.md");
+
+/// What stands between the fences of one kind, block by block.
+fn blocks<'p>(kind: &str, page: &'p str) -> Vec<&'p str> {
+    let opening = format!("```{kind}\n");
+    page.split(opening.as_str()).skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect()
+}
+
+/// The `curl` commands of a block; one may go over several lines.
+fn commands(block: &str) -> Vec<String> {
+    format!("\n{block}").split("\ncurl ").skip(1).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_example_of_the_manual_works() {
+    let written = blocks("json", PAGE)[0];
+    let client = Client::of(serde_json::from_str(written).unwrap()).await;
+    let mut run = 0;
+    for command in blocks("sh", PAGE).into_iter().flat_map(commands) {
+        let url = command.split_whitespace().find_map(|word| word.strip_prefix("$U")).unwrap();
+        let quoted = |option: &str| command.split_once(option).map(|(_, rest)| rest);
+        let body = match quoted("-d ") {
+            Some("@world.json") => Some(written),
+            Some(text) => Some(text.trim_start_matches('\'').rsplit_once('\'').unwrap().0),
+            None => None,
+        };
+        let method = quoted("-X ").map(|rest| rest.split(' ').next().unwrap());
+        let method = method.unwrap_or(if body.is_some() { "POST" } else { "GET" });
+        let url = format!("{}{url}", client.simulator.url());
+        let request = client.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url);
+        let request = request.bearer_auth("HRKU-simulator").header("Accept", VERSION_3);
+        let reply = request.body(body.unwrap_or_default().to_owned()).send().await.unwrap();
+        assert!(reply.status().is_success(), "{}: {} {}", command, reply.status(), reply.text().await.unwrap());
+        run += 1;
+    }
+    assert!(run > 40, "{run}");
+}
+
+#[test]
+fn the_manual_names_every_switch() {
+    let switches = serde_json::to_value(heroku_deprovisioner::simulator::Switches::default()).unwrap();
+    for (name, default) in switches.as_object().unwrap() {
+        let row = PAGE.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("`{name}` has no row"));
+        let first = row.split('|').nth(2).unwrap().trim().split(',').next().unwrap().trim_matches('`').to_owned();
+        let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+        assert_eq!(first, default, "the default of `{name}`");
+    }
+}
