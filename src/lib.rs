@@ -1,5 +1,7 @@
 //! Removes people who left from Heroku teams and apps, proves it, and writes the audit record.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod engine;
 pub mod model;
 pub mod sources;
@@ -16,6 +18,7 @@ pub mod config;
 #[cfg(feature = "service")]
 pub mod crash;
 #[cfg(feature = "service")]
+pub mod kafka;
 pub mod exit;
 #[cfg(feature = "service")]
 pub mod http;

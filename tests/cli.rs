@@ -1,7 +1,5 @@
 //! The binary as a user meets it: configuration, completions, manual page, exit codes.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
-
 use std::path::Path;
 use std::process::{Command, Output};
 

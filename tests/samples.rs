@@ -242,6 +242,23 @@ fn the_text_for_people_fits_eighty_columns() {
     assert_eq!(text, OKTA_02_AS_TEXT);
 }
 
+/// Each page under `docs/sources` shows what `explain` prints for a sample.
+#[test]
+fn the_pages_show_what_explain_prints() {
+    let okta = include_str!("../docs/sources/okta.md");
+    assert_eq!(block(okta, "text"), explained("okta-01-event-hook-deactivate.json", &Rules::auto()).text());
+    let canonical = include_str!("../docs/sources/canonical.md");
+    let bytes = block(canonical, "json").into_bytes();
+    let question = Question { bytes: &bytes, holds: Holds::Value, rules: &Rules::auto(), now: now() };
+    assert_eq!(block(canonical, "text"), answer(&question).text());
+}
+
+/// The first fenced block of a language.
+fn block(page: &str, language: &str) -> String {
+    let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
 const OKTA_02_AS_TEXT: &str = "\
 data.events[0]: ignore
   why        an event type that is not about leaving

@@ -270,3 +270,30 @@ fn about(event: &Members<'_>, tenant: &str) -> Option<About> {
         occurred_at: event.optional_time("published").ok().flatten(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_decisions_are_the_ones_taken() {
+        let documented: Vec<_> = include_str!("../../docs/sources/okta.md")
+            .split_once("\n## Decisions\n")
+            .and_then(|(_, rest)| rest.split_once("\n## "))
+            .map(|(section, _)| section)
+            .unwrap()
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"))
+            .map(|(event_type, rest)| (event_type, rest.split_once('`').unwrap().0))
+            .collect();
+        let taken: Vec<_> = MEANINGS
+            .iter()
+            .map(|(event_type, meaning)| match meaning {
+                Meaning::States(action) => (*event_type, action.as_str()),
+                Meaning::ChangedSomehow => (*event_type, "needs_lookup"),
+                Meaning::Ignored(_) => (*event_type, "ignore"),
+            })
+            .collect();
+        assert_eq!(documented, taken);
+    }
+}

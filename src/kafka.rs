@@ -1,0 +1,36 @@
+//! Everything that knows Kafka. The rest of the service sees records, positions and batches.
+//!
+//! What must hold, whatever dies and whenever:
+//!
+//! * The committed position of `events` means *durably accepted*: it moves only in a transaction that also holds the
+//!   trace of every record before it ([`log`]).
+//! * Memory is the fold of committed records. A commit that failed or whose end is unknown costs the worker its
+//!   memory: it is rebuilt from the log, never repaired.
+//! * Two fences stand in every transaction: the transactional id, which the next owner's `init_transactions` takes
+//!   away, and the group generation, which the broker checks when the position is sent. Each alone has a hole: the
+//!   broker checks membership, not who owns the partition; and until the next owner has initialised, the id fences
+//!   nobody.
+//! * `pos` in the state topic is the truth about the position; the group's offset is a copy to compare with.
+//! * The intake is no transaction: it may repeat an element, never lose one. The worker recognises the repetition.
+//!
+//! The worker's side is used by one thread only. The rebalance callback runs inside that thread's own poll and no
+//! transaction is ever open across a poll, so nothing needs a lock or an epoch.
+
+pub mod embedded;
+pub mod log;
+pub mod names;
+pub mod settings;
+pub mod topics;
+
+mod context;
+mod delivery;
+mod native;
+mod restore;
+mod scan;
+mod writer;
+
+pub use embedded::Embedded;
+pub use log::{Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled};
+pub use names::TopicNames;
+pub use restore::{RestoreError, Restored};
+pub use settings::KafkaSettings;

@@ -1,0 +1,146 @@
+//! A producer whose sends are awaited together: so many sent, so many reports.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+
+use super::context;
+
+/// A producer with its delivery reports. It is used by one thread.
+pub(super) struct Deliveries {
+    producer: ThreadedProducer<Reports>,
+    reports: Receiver<KafkaResult<()>>,
+    troubled: Arc<AtomicBool>,
+    outstanding: usize,
+    failure: Option<KafkaError>,
+}
+
+/// Where a record goes.
+pub(super) struct Target<'a> {
+    pub(super) topic: &'a str,
+    /// `None` = by the key.
+    pub(super) partition: Option<i32>,
+}
+
+impl Deliveries {
+    pub(super) fn new(config: &ClientConfig) -> KafkaResult<Self> {
+        let (sender, reports) = channel();
+        let troubled = Arc::new(AtomicBool::new(false));
+        let producer = config.create_with_context(Reports { sender, troubled: Arc::clone(&troubled) })?;
+        Ok(Self { producer, reports, troubled, outstanding: 0, failure: None })
+    }
+
+    /// The producer, for the calls about transactions.
+    pub(super) fn producer(&self) -> &ThreadedProducer<Reports> {
+        &self.producer
+    }
+
+    /// Whether an error of a connection was reported since the last call.
+    pub(super) fn take_troubled(&self) -> bool {
+        self.troubled.swap(false, Ordering::Relaxed)
+    }
+
+    /// Hands a record to the producer. A failure is kept and returned by [`Self::settle`].
+    pub(super) fn send(
+        &mut self,
+        target: Target<'_>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: Option<OwnedHeaders>,
+    ) {
+        if self.failure.is_some() {
+            return;
+        }
+        let mut record = BaseRecord::<[u8], [u8]>::to(target.topic);
+        record.partition = target.partition;
+        record.key = key;
+        record.payload = value;
+        record.headers = headers;
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => {
+                    self.outstanding += 1;
+                    return;
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if self.outstanding > 0 => {
+                    // One report frees one place.
+                    self.receive(Duration::from_secs(1));
+                    record = back;
+                }
+                Err((error, _)) => {
+                    self.failure = Some(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits until everything sent is reported, and returns the first failure. After a silence of `silence_max` it
+    /// gives up; reports are then still to come, so the producer must not be used again.
+    pub(super) fn settle(&mut self, silence_max: Duration) -> KafkaResult<()> {
+        while self.outstanding > 0 {
+            if !self.receive(silence_max) {
+                return Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut));
+            }
+        }
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn receive(&mut self, wait: Duration) -> bool {
+        let Ok(report) = self.reports.recv_timeout(wait) else { return false };
+        self.outstanding -= 1;
+        if let Err(error) = report {
+            self.failure.get_or_insert(error);
+        }
+        true
+    }
+}
+
+/// Passes delivery reports on.
+pub(super) struct Reports {
+    sender: Sender<KafkaResult<()>>,
+    troubled: Arc<AtomicBool>,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        context::log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.troubled.store(true, Ordering::Relaxed);
+        context::log_error(&error, reason);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {
+        let report = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.clone()),
+        };
+        // The receiver is gone only when the producer is being dropped.
+        let _ = self.sender.send(report);
+    }
+}
+
+/// Headers from pairs.
+pub(super) fn headers(pairs: &[(String, Vec<u8>)]) -> Option<OwnedHeaders> {
+    if pairs.is_empty() {
+        return None;
+    }
+    Some(pairs.iter().fold(OwnedHeaders::new_with_capacity(pairs.len()), |headers, (key, value)| {
+        headers.insert(rdkafka::message::Header { key, value: Some(value.as_slice()) })
+    }))
+}

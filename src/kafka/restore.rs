@@ -1,0 +1,314 @@
+//! Rebuilding what the worker knows: the state topic read to its true end, and the position compared with what the
+//! group and the events topic say.
+//!
+//! "To its end" is the trap. A reader of committed records stops at the first open transaction and calls that the end,
+//! although committed records may lie behind it. So the end is taken from a client that sees everything, after the
+//! predecessor's transaction was aborted, and the reading starts only when the committed end has arrived there.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::context::Plain;
+use super::names::{PARTITION, TopicNames};
+use super::scan::{self, Next, ScanError};
+use super::settings::{KafkaSettings, TRANSACTION_TIMEOUT};
+use super::writer::ANSWER_WITHIN;
+
+/// Key of the worker's position in the state topic.
+pub(super) const POSITION_KEY: &str = "pos";
+
+/// How long the committed end may lag behind the true end before it counts as stuck.
+const LAG_MAX: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
+
+/// What the log holds.
+#[derive(Debug)]
+pub struct Restored {
+    /// The latest value of each key of the state topic, without the position.
+    pub records: Vec<(String, Vec<u8>)>,
+    /// Offset of the first event that is not yet accepted.
+    pub position: i64,
+    /// What somebody should know, each a sentence.
+    pub notes: Vec<String>,
+}
+
+/// Why the worker must not run. Nothing was written.
+#[derive(Debug, Error)]
+pub enum RestoreError {
+    /// Kafka did not answer, or not in time; trying again may help.
+    #[error("the state cannot be restored")]
+    Kafka(#[source] KafkaError),
+    /// The partition is not ours any more; poll.
+    #[error("partition {PARTITION} of the events topic is not assigned to this instance")]
+    NotAssigned,
+    /// The state topic could not be read to its end.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// Committed records are hidden behind a transaction that nobody ends.
+    #[error(
+        "{topic} is readable to offset {readable} only, but ends at {end}, and nothing moves: a transaction hangs \
+         (see `kafka-transactions.sh find-hanging`), or its commit markers were lost in a crash of all replicas; \
+         writing on could hide records whose commit had succeeded"
+    )]
+    Hanging {
+        /// The state topic.
+        topic: String,
+        /// The committed end.
+        readable: i64,
+        /// The true end.
+        end: i64,
+    },
+    /// The state is older than what the group committed, or missing while other topics show that it existed.
+    #[error("{why}: the state was lost; restore topic {topic} from a backup, or begin again under a new kafka.prefix")]
+    StateLost {
+        /// The state topic.
+        topic: String,
+        /// How it shows.
+        why: String,
+    },
+    /// Events were deleted before they were accepted.
+    #[error(
+        "{topic} begins at offset {low}, but only what lies before {position} was accepted: the events between were \
+         deleted unread; publish them again, and raise retention.ms of the topic"
+    )]
+    Gap {
+        /// The events topic.
+        topic: String,
+        /// Its first offset.
+        low: i64,
+        /// Where reading should go on.
+        position: i64,
+    },
+    /// The events topic is shorter than what was accepted from it.
+    #[error(
+        "{topic} ends at offset {high}, but events up to {position} were accepted: the topic was truncated or made \
+         anew; restore it, or begin again under a new kafka.prefix"
+    )]
+    Truncated {
+        /// The events topic.
+        topic: String,
+        /// Its end.
+        high: i64,
+        /// Where reading should go on.
+        position: i64,
+    },
+    /// The position record is not readable.
+    #[error("the record `{POSITION_KEY}` in {topic} cannot be read; it was written by a newer release or not by us")]
+    Position {
+        /// The state topic.
+        topic: String,
+        /// What serde said.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// The position as it stands in the state topic.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Position {
+    v: Version,
+    events: i64,
+}
+
+/// The format's version; only 1 exists.
+#[derive(Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+#[derive(Clone, Copy)]
+struct Version;
+
+impl TryFrom<u32> for Version {
+    type Error = String;
+
+    fn try_from(version: u32) -> Result<Self, String> {
+        if version == 1 { Ok(Self) } else { Err(format!("version {version} is unknown")) }
+    }
+}
+
+impl From<Version> for u32 {
+    fn from(Version: Version) -> Self {
+        1
+    }
+}
+
+/// The value of the position record.
+pub(super) fn position_value(events: i64) -> Vec<u8> {
+    serde_json::to_vec(&Position { v: Version, events }).expect("two numbers always serialise")
+}
+
+/// The two clients that a restore needs, kept connected so that a takeover does not wait for connections.
+pub(super) struct Restorer {
+    /// Sees the true end.
+    probe: BaseConsumer<Plain>,
+    /// Sees what is committed.
+    reader: BaseConsumer<Plain>,
+}
+
+impl Restorer {
+    pub(super) fn connect(settings: &KafkaSettings, names: &TopicNames) -> KafkaResult<Self> {
+        let probe: BaseConsumer<Plain> = settings.probe().create_with_context(Plain)?;
+        let reader: BaseConsumer<Plain> =
+            settings.reader(&format!("{}.restore", names.worker_group)).create_with_context(Plain)?;
+        probe.fetch_metadata(Some(&names.state), ANSWER_WITHIN)?;
+        reader.fetch_metadata(Some(&names.state), ANSWER_WITHIN)?;
+        Ok(Self { probe, reader })
+    }
+
+    /// Reads the state and the position. To be called after `init_transactions`, which ends what a predecessor left.
+    pub(super) fn restore<C: ConsumerContext>(
+        &self,
+        names: &TopicNames,
+        member: &BaseConsumer<C>,
+    ) -> Result<Restored, RestoreError> {
+        let mut latest = self.read_state(&names.state)?;
+        let written = latest
+            .remove(POSITION_KEY)
+            .map(|value| serde_json::from_slice::<Position>(&value))
+            .transpose()
+            .map_err(|source| RestoreError::Position { topic: names.state.clone(), source })?
+            .map(|position| position.events);
+        let committed = committed_offset(member, &names.events).map_err(RestoreError::Kafka)?;
+        let (low, high) = self.watermarks(&names.events, PARTITION).map_err(RestoreError::Kafka)?;
+
+        let lost = |why: String| RestoreError::StateLost { topic: names.state.clone(), why };
+        let mut notes = Vec::new();
+        let position = match (written, committed) {
+            (Some(position), Some(committed)) if committed > position => {
+                return Err(lost(format!(
+                    "the group has committed offset {committed} of {}, the state only {position}",
+                    names.events
+                )));
+            }
+            (Some(position), Some(committed)) => {
+                if committed < position {
+                    notes.push(format!(
+                        "The group's offset of {} is {committed}, the state says {position}; the state counts.",
+                        names.events
+                    ));
+                }
+                position
+            }
+            (Some(position), None) => {
+                notes.push(format!(
+                    "The group has no offset of {}; the state says {position}, and that counts.",
+                    names.events
+                ));
+                position
+            }
+            (None, Some(committed)) => {
+                return Err(lost(format!(
+                    "the group has committed offset {committed} of {}, the state knows no position",
+                    names.events
+                )));
+            }
+            (None, None) if !latest.is_empty() => {
+                return Err(lost(format!("{} holds records, but no position", names.state)));
+            }
+            (None, None) if self.holds_records(&names.outcomes)? => {
+                return Err(lost(format!("{} holds records, {} none", names.outcomes, names.state)));
+            }
+            (None, None) => low,
+        };
+        if low > position {
+            return Err(RestoreError::Gap { topic: names.events.clone(), low, position });
+        }
+        if high < position {
+            return Err(RestoreError::Truncated { topic: names.events.clone(), high, position });
+        }
+        Ok(Restored { records: latest.into_iter().collect(), position, notes })
+    }
+
+    fn read_state(&self, topic: &str) -> Result<BTreeMap<String, Vec<u8>>, RestoreError> {
+        let end = self.readable_end(topic, PARTITION)?;
+        let mut latest = BTreeMap::new();
+        scan::read_to(&self.reader, topic, PARTITION, end, |record| {
+            let key = String::from_utf8_lossy(record.key().unwrap_or_default()).into_owned();
+            match record.payload() {
+                Some(value) => latest.insert(key, value.to_vec()),
+                None => latest.remove(&key),
+            };
+            Next::Continue
+        })?;
+        Ok(latest)
+    }
+
+    /// The true end, once everything before it can be read.
+    fn readable_end(&self, topic: &str, partition: i32) -> Result<i64, RestoreError> {
+        let (_, end) = self.watermarks(topic, partition).map_err(RestoreError::Kafka)?;
+        let began = Instant::now();
+        loop {
+            let (_, readable) =
+                self.reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(RestoreError::Kafka)?;
+            if readable >= end {
+                return Ok(end);
+            }
+            if began.elapsed() > LAG_MAX {
+                return Err(RestoreError::Hanging { topic: topic.to_owned(), readable, end });
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Whether a topic holds a committed record. Watermarks do not tell: an aborted transaction moves them, too.
+    fn holds_records(&self, topic: &str) -> Result<bool, RestoreError> {
+        let metadata = self.probe.fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(RestoreError::Kafka)?;
+        let partitions: Vec<i32> =
+            metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
+        for partition in partitions {
+            let end = self.readable_end(topic, partition)?;
+            let mut found = false;
+            scan::read_to(&self.reader, topic, partition, end, |_| {
+                found = true;
+                Next::Stop
+            })?;
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn watermarks(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
+        self.probe.fetch_watermarks(topic, partition, ANSWER_WITHIN)
+    }
+}
+
+/// The group's offset of the events topic. Kafka answers only when no transaction holds it open, so this comes after
+/// `init_transactions`.
+fn committed_offset<C: ConsumerContext>(member: &BaseConsumer<C>, topic: &str) -> KafkaResult<Option<i64>> {
+    let began = Instant::now();
+    loop {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, PARTITION);
+        match member.committed_offsets(list, ANSWER_WITHIN) {
+            Ok(list) => {
+                return Ok(list.elements().first().and_then(|element| match element.offset() {
+                    Offset::Offset(offset) => Some(offset),
+                    Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => None,
+                }));
+            }
+            // Seen while the coordinator moves to another broker.
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::NotCoordinator)) if began.elapsed() < ANSWER_WITHIN => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_position_is_written_as_documented_and_a_newer_one_is_refused() {
+        assert_eq!(position_value(7), br#"{"v":1,"events":7}"#);
+        assert!(serde_json::from_slice::<Position>(br#"{"v":2,"events":7}"#).is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! Settings of one Kafka cluster, and the configuration of each client made from them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::names::TopicNames;
+
+/// A transaction that lives longer is aborted by the broker. Long enough for a change of leader (3–9 s); a takeover
+/// does not wait for it, because the next owner aborts what it finds.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Shortest pause before a lost connection is opened again. A commit faster than this cannot have been a retry.
+const RECONNECT_BACKOFF_MS: u32 = 500;
+
+/// A commit that took longer may have been sent twice, and the first copy may still be on its way: librdkafka does not
+/// know KIP-890, so that copy would end the *next* transaction. The fastest retry seen with [`RECONNECT_BACKOFF_MS`]
+/// was 452 ms.
+pub const COMMIT_WITHOUT_RETRY: Duration = Duration::from_millis(300);
+
+/// A member that is silent for so long is taken for dead. With the heartbeat, the join and the restore on top, another
+/// instance has taken over within 15 s.
+const SESSION_TIMEOUT_MS: u32 = 10_000;
+const HEARTBEAT_MS: u32 = 1_000;
+
+/// Longest time between two polls. A restore and a commit, each at its limit, stay far below it.
+const MAX_POLL_INTERVAL_MS: u32 = 300_000;
+
+/// Largest record that our own producers send; the topics `state` and `outcomes` take as much.
+pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How to reach one cluster.
+#[derive(Debug, Clone, Default)]
+pub struct KafkaSettings {
+    /// `host:port`, separated by commas.
+    pub bootstrap_servers: String,
+    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`; absent = `PLAINTEXT`.
+    pub security_protocol: Option<String>,
+    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub sasl_mechanism: Option<String>,
+    /// User name.
+    pub sasl_username: Option<SecretString>,
+    /// Password.
+    pub sasl_password: Option<SecretString>,
+    /// More properties, under librdkafka's names. What correctness hangs on is set after them and wins.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl KafkaSettings {
+    /// A cluster without encryption or password.
+    pub fn plaintext(bootstrap_servers: impl Into<String>) -> Self {
+        Self { bootstrap_servers: bootstrap_servers.into(), ..Self::default() }
+    }
+
+    fn base(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("socket.keepalive.enable", "true")
+            .set("topic.metadata.refresh.interval.ms", "60000")
+            .set("allow.auto.create.topics", "false")
+            // The default of 10 s brought clients back too late to keep their membership after an outage.
+            .set("reconnect.backoff.max.ms", "1000");
+        if let Some(protocol) = &self.security_protocol {
+            config.set("security.protocol", protocol);
+        }
+        if let Some(mechanism) = &self.sasl_mechanism {
+            config.set("sasl.mechanism", mechanism);
+        }
+        if let Some(user) = &self.sasl_username {
+            config.set("sasl.username", user.expose_secret());
+        }
+        if let Some(password) = &self.sasl_password {
+            config.set("sasl.password", password.expose_secret());
+        }
+        config
+    }
+
+    fn member(&self, group: &str, instance: &str) -> ClientConfig {
+        let mut config = self.base();
+        config
+            .set("group.id", group)
+            // Static membership: a restart within the session timeout causes no rebalance.
+            .set("group.instance.id", instance)
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", SESSION_TIMEOUT_MS.to_string())
+            .set("heartbeat.interval.ms", HEARTBEAT_MS.to_string())
+            .set("max.poll.interval.ms", MAX_POLL_INTERVAL_MS.to_string())
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            .set("check.crcs", "true");
+        config
+    }
+
+    /// The worker's consumer of `events`. An offset out of range means that records are lost: an error, not a reset.
+    pub(super) fn worker(&self, names: &TopicNames, instance: &str) -> ClientConfig {
+        let mut config = self.member(&names.worker_group, instance);
+        config.set("auto.offset.reset", "error").set("queued.max.messages.kbytes", "16384");
+        config
+    }
+
+    /// The worker's transactional producer.
+    pub(super) fn writer(&self, names: &TopicNames) -> ClientConfig {
+        let mut config = self.producer();
+        config
+            .set("transactional.id", &names.transactional_id)
+            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
+            .set("message.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
+            .set("reconnect.backoff.ms", RECONNECT_BACKOFF_MS.to_string())
+            .set("retry.backoff.ms", "10")
+            .set("linger.ms", "0")
+            // Set above the transaction timeout, it makes the creation of the client fail.
+            .remove("socket.timeout.ms");
+        config
+    }
+
+    /// An idempotent producer, as the intake and the commands use it.
+    pub(super) fn producer(&self) -> ClientConfig {
+        let mut config = self.base();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.type", "zstd")
+            .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
+            // Java's partitioner: a producer in another language puts the same key into the same partition.
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "5");
+        config
+    }
+
+    /// A consumer that is assigned by hand and never commits. It sees what is committed.
+    pub(super) fn reader(&self, group: &str) -> ClientConfig {
+        let mut config = self.base();
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            .set("auto.offset.reset", "earliest")
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "50")
+            .set("check.crcs", "true");
+        config
+    }
+
+    /// A client that sees the true end of a log, also behind an open transaction. It reads no records.
+    pub(super) fn probe(&self) -> ClientConfig {
+        let mut config = self.base();
+        config.set("isolation.level", "read_uncommitted");
+        config
+    }
+
+    /// For the Admin API.
+    pub(super) fn admin(&self) -> ClientConfig {
+        self.base()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_correctness_hangs_on_beats_free_properties() {
+        let properties = [("isolation.level", "read_uncommitted"), ("acks", "1"), ("client.rack", "a")];
+        let settings = KafkaSettings {
+            properties: properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            ..KafkaSettings::plaintext("127.0.0.1:9")
+        };
+        let names = TopicNames::new("t.");
+        assert_eq!(settings.worker(&names, "i").get("isolation.level"), Some("read_committed"));
+        assert_eq!(settings.writer(&names).get("acks"), Some("all"));
+        assert_eq!(settings.writer(&names).get("client.rack"), Some("a"));
+    }
+
+    #[test]
+    fn a_password_is_not_in_the_debug_text() {
+        let settings = KafkaSettings { sasl_password: Some("hunter2".to_owned().into()), ..KafkaSettings::default() };
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}
