@@ -17,11 +17,11 @@ pub mod commands;
 pub mod config;
 #[cfg(feature = "service")]
 pub mod crash;
-#[cfg(feature = "service")]
-pub mod kafka;
 pub mod exit;
 #[cfg(feature = "service")]
 pub mod http;
+#[cfg(feature = "service")]
+pub mod kafka;
 #[cfg(feature = "service")]
 pub mod shutdown;
 #[cfg(feature = "service")]

@@ -57,7 +57,9 @@ mod tests {
             println!("child: ready");
             stop.cancelled().await;
             println!("child: stopping");
-            std::future::pending::<()>().await;
+            // The second signal ends this process long before; without it the test must fail, not hang.
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            std::process::exit(1);
         }
 
         for (first, second, status) in [("TERM", "TERM", 143), ("INT", "INT", 130), ("TERM", "INT", 130)] {

@@ -1,5 +1,7 @@
 //! The sample records, each read as it ought to be.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::Path;
 
 use heroku_deprovisioner::sources::explain::{Answer, Decision, Holds, Question, Readable, answer, explain};

@@ -1,5 +1,7 @@
 //! Records that are wrong, hostile or odd: what is refused and why, and what must never come out.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use heroku_deprovisioner::model::Email;
 use heroku_deprovisioner::model::event::{Action, PersonEvent};
 use heroku_deprovisioner::sources::explain::{Decision, Readable, explain};

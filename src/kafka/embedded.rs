@@ -35,7 +35,7 @@ impl Embedded {
     /// Never: the cluster exists as long as its host.
     pub fn settings(&self) -> KafkaSettings {
         let cluster = self.host.client().mock_cluster().expect("the host was created with a mock cluster");
-        KafkaSettings::plaintext(cluster.bootstrap_servers())
+        KafkaSettings::plaintext(&cluster.bootstrap_servers())
     }
 
     /// Creates the service's own topics. The mock cluster has no Admin API.
@@ -78,7 +78,7 @@ mod tests {
         let names = TopicNames::new("t.");
         broker.create_topics(&names).unwrap();
         let settings = broker.settings();
-        assert_eq!(topics::prepare(&settings, &names, false).unwrap().len(), 6);
+        assert_eq!(topics::prepare(&settings, &names, topics::Creation::Forbidden).unwrap().len(), 6);
 
         let mut producer = Deliveries::new(&settings.producer()).unwrap();
         producer.send(Target { topic: &names.events, partition: None }, Some(b"okta:t:1"), Some(b"{}"), None);

@@ -167,7 +167,7 @@ impl Log {
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, JoinError> {
         let unreachable =
-            |source| JoinError::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source };
+            |source| JoinError::Unreachable { bootstrap_servers: settings.bootstrap_servers().to_owned(), source };
         let membership = Membership { topic: names.events.clone(), changes: Mutex::default() };
         let mut member: BaseConsumer<Membership> =
             settings.worker(names, instance).create_with_context(membership).map_err(JoinError::Settings)?;

@@ -1,12 +1,12 @@
 //! Settings of one Kafka cluster, and the configuration of each client made from them.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use secrecy::{ExposeSecret, SecretString};
 
 use super::names::TopicNames;
+use crate::config::{Advanced, Cluster, SecretError};
 
 /// A transaction that lives longer is aborted by the broker. Long enough for a change of leader (3–9 s); a takeover
 /// does not wait for it, because the next owner aborts what it finds.
@@ -22,8 +22,9 @@ pub const COMMIT_WITHOUT_RETRY: Duration = Duration::from_millis(300);
 
 /// A member that is silent for so long is taken for dead. With the heartbeat, the join and the restore on top, another
 /// instance has taken over within 15 s.
-const SESSION_TIMEOUT_MS: u32 = 10_000;
-const HEARTBEAT_MS: u32 = 1_000;
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many heartbeats fit into a session. A member also learns at a heartbeat that somebody joined or left.
+const HEARTBEATS_PER_SESSION: u32 = 10;
 
 /// Longest time between two polls. A restore and a commit, each at its limit, stay far below it.
 const MAX_POLL_INTERVAL_MS: u32 = 300_000;
@@ -32,64 +33,73 @@ const MAX_POLL_INTERVAL_MS: u32 = 300_000;
 pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How to reach one cluster.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct KafkaSettings {
-    /// `host:port`, separated by commas.
-    pub bootstrap_servers: String,
-    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`; absent = `PLAINTEXT`.
-    pub security_protocol: Option<String>,
-    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
-    pub sasl_mechanism: Option<String>,
-    /// User name.
-    pub sasl_username: Option<SecretString>,
-    /// Password.
-    pub sasl_password: Option<SecretString>,
-    /// More properties, under librdkafka's names. What correctness hangs on is set after them and wins.
-    pub properties: BTreeMap<String, String>,
+    /// What every client of the cluster starts from.
+    base: ClientConfig,
+    session_timeout: Duration,
 }
 
 impl KafkaSettings {
+    /// The settings of a configured cluster. Secrets are read now.
+    ///
+    /// # Errors
+    /// When a secret is not at hand.
+    pub fn of(cluster: &Cluster, advanced: &Advanced) -> Result<Self, SecretError> {
+        let session_timeout = Duration::try_from(advanced.session_timeout).unwrap_or(SESSION_TIMEOUT);
+        Ok(Self { base: cluster.client()?, session_timeout })
+    }
+
     /// A cluster without encryption or password.
-    pub fn plaintext(bootstrap_servers: impl Into<String>) -> Self {
-        Self { bootstrap_servers: bootstrap_servers.into(), ..Self::default() }
+    pub fn plaintext(bootstrap_servers: &str) -> Self {
+        let mut base = ClientConfig::new();
+        base.set("bootstrap.servers", bootstrap_servers);
+        Self { base, session_timeout: SESSION_TIMEOUT }
+    }
+
+    /// The same with another session timeout.
+    #[must_use]
+    pub fn with_session_timeout(mut self, session_timeout: Duration) -> Self {
+        self.session_timeout = session_timeout;
+        self
+    }
+
+    /// The same with one more property of librdkafka. What correctness hangs on is set later and wins.
+    #[must_use]
+    pub fn with_property(mut self, name: &str, value: &str) -> Self {
+        self.base.set(name, value);
+        self
+    }
+
+    /// The addresses of the brokers.
+    pub fn bootstrap_servers(&self) -> &str {
+        self.base.get("bootstrap.servers").unwrap_or_default()
     }
 
     fn base(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        for (name, value) in &self.properties {
-            config.set(name, value);
-        }
+        let mut config = self.base.clone();
         config
-            .set("bootstrap.servers", &self.bootstrap_servers)
-            .set("socket.keepalive.enable", "true")
-            .set("topic.metadata.refresh.interval.ms", "60000")
             .set("allow.auto.create.topics", "false")
             // The default of 10 s brought clients back too late to keep their membership after an outage.
             .set("reconnect.backoff.max.ms", "1000");
-        if let Some(protocol) = &self.security_protocol {
-            config.set("security.protocol", protocol);
-        }
-        if let Some(mechanism) = &self.sasl_mechanism {
-            config.set("sasl.mechanism", mechanism);
-        }
-        if let Some(user) = &self.sasl_username {
-            config.set("sasl.username", user.expose_secret());
-        }
-        if let Some(password) = &self.sasl_password {
-            config.set("sasl.password", password.expose_secret());
+        for (name, value) in [("socket.keepalive.enable", "true"), ("topic.metadata.refresh.interval.ms", "60000")] {
+            if config.get(name).is_none() {
+                config.set(name, value);
+            }
         }
         config
     }
 
     fn member(&self, group: &str, instance: &str) -> ClientConfig {
+        let heartbeat = self.session_timeout / HEARTBEATS_PER_SESSION;
         let mut config = self.base();
         config
             .set("group.id", group)
             // Static membership: a restart within the session timeout causes no rebalance.
             .set("group.instance.id", instance)
             .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("session.timeout.ms", SESSION_TIMEOUT_MS.to_string())
-            .set("heartbeat.interval.ms", HEARTBEAT_MS.to_string())
+            .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
+            .set("heartbeat.interval.ms", heartbeat.as_millis().to_string())
             .set("max.poll.interval.ms", MAX_POLL_INTERVAL_MS.to_string())
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
@@ -162,17 +172,23 @@ impl KafkaSettings {
     }
 }
 
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the properties: a password is one of them.
+        write!(f, "KafkaSettings({})", self.bootstrap_servers())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_correctness_hangs_on_beats_free_properties() {
-        let properties = [("isolation.level", "read_uncommitted"), ("acks", "1"), ("client.rack", "a")];
-        let settings = KafkaSettings {
-            properties: properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            ..KafkaSettings::plaintext("127.0.0.1:9")
-        };
+        let settings = KafkaSettings::plaintext("127.0.0.1:9")
+            .with_property("isolation.level", "read_uncommitted")
+            .with_property("acks", "1")
+            .with_property("client.rack", "a");
         let names = TopicNames::new("t.");
         assert_eq!(settings.worker(&names, "i").get("isolation.level"), Some("read_committed"));
         assert_eq!(settings.writer(&names).get("acks"), Some("all"));
@@ -181,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_password_is_not_in_the_debug_text() {
-        let settings = KafkaSettings { sasl_password: Some("hunter2".to_owned().into()), ..KafkaSettings::default() };
+        let settings = KafkaSettings::plaintext("127.0.0.1:9").with_property("sasl.password", "hunter2");
         assert!(!format!("{settings:?}").contains("hunter2"));
     }
 }

@@ -44,6 +44,18 @@ pub struct TopicPlan {
     pub config: BTreeMap<&'static str, String>,
 }
 
+/// Whether missing topics may be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    /// An administrator does it.
+    Forbidden,
+    /// With so many replicas; -1 = the broker's default.
+    Allowed {
+        /// Replicas of each partition.
+        replicas: i32,
+    },
+}
+
 /// One topic as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicReport {
@@ -133,12 +145,16 @@ pub fn plan(names: &TopicNames) -> Vec<TopicPlan> {
     ]
 }
 
-/// Creates what is missing, if `create` allows it, and refuses what the service cannot work with. Blocks; a cluster
+/// Creates what is missing, if that is allowed, and refuses what the service cannot work with. Blocks; a cluster
 /// that lacks the Admin API is fine as long as nothing is missing.
 ///
 /// # Errors
 /// When a topic is missing, cannot be created or has the wrong shape.
-pub fn prepare(settings: &KafkaSettings, names: &TopicNames, create: bool) -> Result<Vec<TopicReport>, TopicsError> {
+pub fn prepare(
+    settings: &KafkaSettings,
+    names: &TopicNames,
+    creation: Creation,
+) -> Result<Vec<TopicReport>, TopicsError> {
     let admin: AdminClient<Plain> = settings.admin().create_with_context(Plain)?;
     let watcher: BaseConsumer<Plain> = settings.probe().create_with_context(Plain)?;
     let plans = plan(names);
@@ -147,10 +163,10 @@ pub fn prepare(settings: &KafkaSettings, names: &TopicNames, create: bool) -> Re
         if shape(&watcher, &plan.name)?.is_some() {
             continue;
         }
-        if !create {
+        let Creation::Allowed { replicas } = creation else {
             return Err(TopicsError::Missing { name: plan.name.clone() });
-        }
-        create_topic(&admin, plan)?;
+        };
+        create_topic(&admin, plan, replicas)?;
         created.push(plan.name.as_str());
     }
     let mut reports = Vec::new();
@@ -179,7 +195,7 @@ pub fn prepare(settings: &KafkaSettings, names: &TopicNames, create: bool) -> Re
 /// # Errors
 /// As [`prepare`].
 pub fn inspect(settings: &KafkaSettings, names: &TopicNames) -> Result<Vec<TopicReport>, TopicsError> {
-    let mut reports = prepare(settings, names, false)?;
+    let mut reports = prepare(settings, names, Creation::Forbidden)?;
     let admin: AdminClient<Plain> = settings.admin().create_with_context(Plain)?;
     for (report, plan) in reports.iter_mut().zip(plan(names)) {
         if report.replicas < REPLICAS_WANTED {
@@ -269,13 +285,13 @@ fn wait_for_leaders(watcher: &BaseConsumer<Plain>, name: &str) -> Result<Shape, 
     }
 }
 
-fn create_topic(admin: &AdminClient<Plain>, plan: &TopicPlan) -> Result<(), TopicsError> {
+fn create_topic(admin: &AdminClient<Plain>, plan: &TopicPlan, replicas: i32) -> Result<(), TopicsError> {
     let config: Vec<(&str, &str)> = plan.config.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    let mut refused = try_create(admin, plan, config)?;
+    let mut refused = try_create(admin, plan, replicas, config)?;
     if matches!(refused, Some(RDKafkaErrorCode::InvalidConfig | RDKafkaErrorCode::PolicyViolation)) {
         // Serverless clusters refuse some settings. What no cluster refuses is enough to be correct.
         let least = plan.config.iter().filter(|(key, _)| **key == "cleanup.policy");
-        refused = try_create(admin, plan, least.map(|(key, value)| (*key, value.as_str())).collect())?;
+        refused = try_create(admin, plan, replicas, least.map(|(key, value)| (*key, value.as_str())).collect())?;
         info!("Topic {} was created with the broker's settings; `check` compares them", plan.name);
     }
     match refused {
@@ -290,12 +306,13 @@ fn create_topic(admin: &AdminClient<Plain>, plan: &TopicPlan) -> Result<(), Topi
 fn try_create(
     admin: &AdminClient<Plain>,
     plan: &TopicPlan,
+    replicas: i32,
     config: Vec<(&str, &str)>,
 ) -> Result<Option<RDKafkaErrorCode>, TopicsError> {
     let topic = NewTopic {
         name: &plan.name,
         num_partitions: plan.partitions,
-        replication: TopicReplication::Fixed(-1),
+        replication: TopicReplication::Fixed(replicas),
         config,
     };
     let options = AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN)).request_timeout(Some(ANSWER_WITHIN));

@@ -195,11 +195,11 @@ fn refused(element: String, reject: &Reject) -> Explanation {
 fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp) -> Explanation {
     let effective_at = event.effective_at(&rules.zone);
     let stated = Decision::from(event.action);
-    let is_ahead = stated == Decision::Deprovision && effective_at.is_some_and(|at| at > now);
-    let resolved = if is_ahead { Decision::Schedule } else { stated };
-    let (decision, kind) = if event.resolved { (resolved, stated) } else { (Decision::NeedsLookup, resolved) };
-    let says_nothing_new = decision == Decision::NeedsLookup && !event.subject.emails.is_empty();
-    let meaning = if says_nothing_new { "it does not say what changed" } else { decision.meaning() };
+    let is_later = effective_at.is_some_and(|at| at > now);
+    let with_address = if stated == Decision::Deprovision && is_later { Decision::Schedule } else { stated };
+    let (decision, kind) = if event.resolved { (with_address, stated) } else { (Decision::NeedsLookup, with_address) };
+    let says_only_that_something_changed = !event.resolved && !event.subject.emails.is_empty();
+    let meaning = if says_only_that_something_changed { "it does not say what changed" } else { decision.meaning() };
     Explanation {
         element,
         decision,
