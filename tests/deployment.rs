@@ -3,6 +3,8 @@
 #![cfg(feature = "service")]
 
 use heroku_deprovisioner::config::{Config, Environment};
+use heroku_deprovisioner::kafka::TopicNames;
+use heroku_deprovisioner::kafka::topics::plan;
 use heroku_deprovisioner::model::event::Action;
 use heroku_deprovisioner::sources::{Record, RejectCode, Verdict, read};
 
@@ -21,6 +23,23 @@ fn the_compose_file_runs_the_kafka_that_is_tested() {
     let compose = text("docker-compose.yml");
     let images: Vec<_> = compose.lines().filter_map(|line| line.trim().strip_prefix("image: apache/kafka:")).collect();
     assert_eq!(images, [version, version]);
+}
+
+#[test]
+fn the_page_on_topics_shows_what_is_created() {
+    let page = text("docs/topics.md");
+    for topic in plan(&TopicNames::new("")) {
+        let start = format!("| `{}` |", topic.name);
+        let row =
+            page.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row of {}", topic.name));
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let cleanup = match topic.config.get("retention.ms") {
+            Some(time) => format!("delete, {} days", time.parse::<u64>().unwrap() / (24 * 60 * 60 * 1000)),
+            None => topic.config["cleanup.policy"].clone(),
+        };
+        assert_eq!(cells[3], cleanup, "{}", topic.name);
+        assert_eq!(cells[4], if topic.exactly { "exactly 1" } else { "any" }, "{}", topic.name);
+    }
 }
 
 #[test]
