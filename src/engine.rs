@@ -10,6 +10,7 @@
 
 mod accept;
 
+pub mod budget;
 pub mod case;
 mod census;
 mod closing;
@@ -26,6 +27,8 @@ mod work;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +44,7 @@ use self::record::{RecordError, StateRecord, WINDOWS_KEY, Windows, alias_key, ca
 use crate::model::event::Normalised;
 use crate::model::outcome::{ExecutedBy, OutcomeRecord};
 use crate::model::world::{Account, Answer, ListId, ListRead, ListsRead, Scan, Wanted};
-use crate::model::{AccountId, CaseId, GrantId, IntentId, PersonId, Removal};
+use crate::model::{AccountId, CaseId, GrantId, IntentId, PersonId, Removal, Surface};
 
 /// All that can happen.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +103,8 @@ pub enum Effect {
         intent: IntentId,
         /// The request.
         removal: Removal,
+        /// Where the grant lives, for the metrics.
+        surface: Surface,
         /// Whether its budget token came from the reserve.
         urgent: bool,
         /// Trace context of the source record.

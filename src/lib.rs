@@ -1,4 +1,12 @@
 //! Removes people who left from Heroku teams and apps, proves it, and writes the audit record.
+//!
+//! The map, inside out; a module names only what stands above it (`tests/tidy.rs` holds the arrows):
+//!
+//! * [`model`]: the words of the domain as types. [`engine`]: the decisions, pure. [`sources`]: vendors' records to
+//!   events. [`wire`]: our own records to bytes and back.
+//! * `heroku`, `kafka`, `http`, `telemetry`, `config`: the shell, each alone in knowing one outside thing.
+//! * `driver`: the worker's loop. `service`: one instance, wired. `commands`: the command line.
+//! * `simulator`: a faithful Heroku, for trying and testing.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
@@ -17,7 +25,10 @@ pub mod commands;
 pub mod config;
 #[cfg(feature = "service")]
 pub mod crash;
+#[cfg(feature = "service")]
 pub mod exit;
+#[cfg(feature = "service")]
+pub mod heroku;
 #[cfg(feature = "service")]
 pub mod http;
 #[cfg(feature = "service")]

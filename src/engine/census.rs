@@ -1,12 +1,12 @@
 //! A look at the whole state, for status, metrics and lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::Engine;
 use super::case::Phase;
-use crate::model::outcome::HoldReason;
+use crate::model::outcome::{CaseResult, HoldReason};
 use crate::model::{CaseId, PersonId};
 
 /// How many cases stand where.
@@ -22,8 +22,10 @@ pub struct Census {
     pub oldest: Option<Timestamp>,
     /// Closed cases still remembered.
     pub closed: usize,
-    /// Teams that the last scans could not read.
-    pub unread: usize,
+    /// Of those, the ones that only made a plan.
+    pub planned: usize,
+    /// What the last scans could not read.
+    pub unread: Vec<String>,
     /// Why Heroku refuses the account.
     pub stopped: Option<String>,
     /// Removals on the wire.
@@ -50,13 +52,20 @@ impl Engine {
         for hold in self.cases.values().flat_map(|case| &case.holds) {
             *held.entry(hold.reason).or_insert(0) += 1;
         }
+        let unread: BTreeSet<String> = self
+            .cases
+            .values()
+            .flat_map(|case| &case.coverage.not_read)
+            .map(|unread| format!("{} ({})", unread.what, unread.why))
+            .collect();
         Census {
             open: self.cases.len(),
             held,
             overdue: self.cases.values().filter(|case| case.overdue).count(),
             oldest: self.cases.values().map(|case| case.received_at).min(),
             closed: self.digests.len(),
-            unread: self.cases.values().map(|case| case.coverage.not_read.len()).max().unwrap_or(0),
+            planned: self.digests.values().filter(|digest| digest.result == CaseResult::Planned).count(),
+            unread: unread.into_iter().collect(),
             stopped: self.stop.as_ref().map(|stop| stop.why.clone()),
             in_flight: self.in_flight.len(),
         }

@@ -91,7 +91,7 @@ impl Revocation {
 
     /// Whether it is to go and has not yet.
     pub fn is_pending(&self) -> bool {
-        self.decision == Decision::Revoke && !matches!(self.progress, Progress::Settled { .. })
+        matches!(self.decision, Decision::Revoke | Decision::Hold) && !matches!(self.progress, Progress::Settled { .. })
     }
 
     /// Whether a request may be on the wire.

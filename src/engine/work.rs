@@ -67,6 +67,7 @@ impl Engine {
                 continue;
             };
             let Some(removal) = revocation.grant.removal else { continue };
+            let surface = revocation.grant.surface;
             let ordinal = (revocation.failures, revocation.attempts.len(), now.as_nanosecond());
             let intent = IntentId(computed(&["intent", &candidate.grant.to_string(), &format!("{ordinal:?}")]));
             revocation.intend(intent, now);
@@ -82,6 +83,7 @@ impl Engine {
                 grant: candidate.grant,
                 intent,
                 removal,
+                surface,
                 urgent: candidate.urgent,
                 traceparent,
             });
