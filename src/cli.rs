@@ -28,6 +28,8 @@ pub struct Cli {
 /// What to do. A command stands here once it exists: its variant, and its arm in [`crate::commands::run`].
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the service
+    Serve(ServeArgs),
     /// Show how a record would be read; no Kafka, no Heroku
     Explain(ExplainArgs),
     /// Check or show the configuration, offline

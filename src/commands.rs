@@ -5,6 +5,7 @@ pub mod completions;
 pub mod config;
 pub mod explain;
 pub mod man;
+pub mod serve;
 
 use std::io::Write;
 
@@ -20,6 +21,7 @@ pub fn run(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::
     let Cli { config, command } = cli;
     let file = config.as_deref();
     match command {
+        Command::Serve(args) => serve::run(&args, file, environment),
         Command::Explain(args) => explain::run(&args, file, environment, out),
         Command::Config(command) => config::run(&command, file, environment, out),
         Command::Completions(args) => completions::run(&args, out),

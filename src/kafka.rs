@@ -17,6 +17,7 @@
 //! transaction is ever open across a poll, so nothing needs a lock or an epoch.
 
 pub mod embedded;
+pub mod intake;
 pub mod log;
 pub mod names;
 pub mod settings;
@@ -30,6 +31,7 @@ mod scan;
 mod writer;
 
 pub use embedded::Embedded;
+pub use intake::{Intake, IntakeError};
 pub use log::{Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled};
 pub use names::TopicNames;
 pub use restore::{RestoreError, Restored};

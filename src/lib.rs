@@ -12,19 +12,23 @@
 
 pub mod engine;
 pub mod model;
+pub mod simulator;
 pub mod sources;
 pub mod wire;
 
+#[cfg(any(feature = "service", feature = "simulator"))]
+pub mod clock;
+
 #[cfg(feature = "service")]
 pub mod cli;
-#[cfg(feature = "service")]
-pub mod clock;
 #[cfg(feature = "service")]
 pub mod commands;
 #[cfg(feature = "service")]
 pub mod config;
 #[cfg(feature = "service")]
 pub mod crash;
+#[cfg(feature = "service")]
+pub mod driver;
 #[cfg(feature = "service")]
 pub mod exit;
 #[cfg(feature = "service")]
@@ -33,6 +37,8 @@ pub mod heroku;
 pub mod http;
 #[cfg(feature = "service")]
 pub mod kafka;
+#[cfg(feature = "service")]
+pub mod service;
 #[cfg(feature = "service")]
 pub mod shutdown;
 #[cfg(feature = "service")]

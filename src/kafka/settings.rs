@@ -115,6 +115,13 @@ impl KafkaSettings {
         config
     }
 
+    /// The intake's consumer of source topics.
+    pub(super) fn intake(&self, names: &TopicNames, instance: &str) -> ClientConfig {
+        let mut config = self.member(&names.intake_group, instance);
+        config.set("auto.offset.reset", "earliest").set("queued.max.messages.kbytes", "32768");
+        config
+    }
+
     /// The worker's transactional producer.
     pub(super) fn writer(&self, names: &TopicNames) -> ClientConfig {
         let mut config = self.producer();

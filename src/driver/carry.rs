@@ -1,0 +1,76 @@
+//! Carrying out what the engine asks for: each effect is a task that ends in one message.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use super::Message;
+use crate::engine::budget::Lane;
+use crate::engine::{Effect, Input};
+use crate::heroku::{AccountStopped, CallError, Client, Scope};
+use crate::telemetry::Metrics;
+
+/// A removal starts within this time of the commit of its intent, or not at all: that commit proved that we are the
+/// owner, and it proves it for no longer.
+const LEASE: Duration = Duration::from_secs(10);
+
+pub(super) fn out(
+    runtime: &Handle,
+    client: &Client,
+    scope: &Arc<Scope>,
+    metrics: &Metrics,
+    epoch: u64,
+    send: &Sender<Message>,
+    effect: Effect,
+) {
+    let (client, scope, metrics, send) = (client.clone(), Arc::clone(scope), metrics.clone(), send.clone());
+    let not_after = Instant::now() + LEASE;
+    runtime.spawn(async move {
+        let input = perform(&client, &scope, &metrics, not_after, effect).await;
+        if let Some(input) = input {
+            // Nobody receives any more when the worker has ended; the log knows what was open.
+            let _ = send.send(Message::Answer { epoch, input });
+        }
+    });
+}
+
+async fn perform(
+    client: &Client,
+    scope: &Scope,
+    metrics: &Metrics,
+    not_after: Instant,
+    effect: Effect,
+) -> Option<Input> {
+    let stopped = |why: AccountStopped| {
+        error!("Nothing is removed until somebody acts: {why}");
+        Input::AccountStopped(why.code().to_owned())
+    };
+    match effect {
+        Effect::AskAccount => match client.account(Lane::Urgent).await {
+            Ok(account) => Some(Input::Account(account)),
+            Err(CallError::Stopped(why)) => Some(stopped(why)),
+            Err(why) => {
+                warn!("Heroku did not say which account this is, asking again: {why}");
+                None
+            }
+        },
+        Effect::Scan { wanted, urgent } => Some(match client.scan(&wanted, scope, Lane::of(urgent)).await {
+            Ok(scan) => Input::Scanned(Box::new(scan)),
+            Err(why) => stopped(why),
+        }),
+        Effect::Read { lists, urgent } => Some(match client.read_lists(&lists, Lane::of(urgent)).await {
+            Ok(lists) => Input::Lists(lists),
+            Err(why) => stopped(why),
+        }),
+        Effect::Remove { case, grant, intent, removal, surface, urgent, traceparent } => {
+            let lane = Lane::of(urgent);
+            let answer = client.remove(&removal, not_after, lane, traceparent.as_deref()).await;
+            metrics.removal_answered(surface, &answer.reply);
+            Some(Input::Answered { case, grant, intent, answer })
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What the worker tells: outcome records on their way out, metrics, and the status snapshot.
+
+use std::time::{Duration, Instant};
+
+use super::Worker;
+use crate::http::status::{CasesStatus, Role};
+use crate::kafka::{OutgoingRecord, TopicNames};
+use crate::model::outcome::{Outcome, OutcomeRecord};
+use crate::telemetry::Metrics;
+use crate::telemetry::trace::{outcome_span, traceparent};
+use crate::wire;
+
+/// How often the status is made anew while nothing else asks for it.
+const REPORT_EVERY: Duration = Duration::from_millis(250);
+
+/// The record of an outcome, with the trace context of its own span.
+pub(super) fn outgoing(topics: &TopicNames, record: &OutcomeRecord) -> OutgoingRecord {
+    let parent = record.traceparent.as_deref();
+    let span = outcome_span(&topics.outcomes, record.kind, record.case, parent);
+    let context = traceparent(&span, parent);
+    let message = wire::outcome(&OutcomeRecord { traceparent: context, ..record.clone() });
+    OutgoingRecord {
+        key: Some(message.key.into_bytes()),
+        value: Some(message.value),
+        headers: message.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
+    }
+}
+
+/// Counts and logs outcomes that are committed.
+pub(super) fn tell(metrics: &Metrics, outcomes: &[OutcomeRecord]) {
+    for record in outcomes {
+        metrics.outcome(record.kind);
+        match &record.data {
+            Outcome::Closed(closed) => {
+                let since = u64::try_from(closed.times.seconds_from_received).unwrap_or(0);
+                metrics.case_closed(closed.result, Duration::from_secs(since));
+                tracing::info!(case_id = %record.case, result = closed.result.as_str(), "{}", closed.summary);
+            }
+            Outcome::Progress(progress) => {
+                tracing::info!(case_id = %record.case, kind = record.kind.as_str(), "{}", progress.summary);
+            }
+            Outcome::Revoked(revoked) => {
+                let (surface, parent) = (revoked.grant.surface.as_str(), revoked.grant.parent.name());
+                tracing::info!(case_id = %record.case, surface, "Access to {parent} is gone, proven");
+            }
+        }
+    }
+}
+
+/// SHA-256, lower-case hex.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Worker {
+    /// Publishes a snapshot, at most a few times a second.
+    pub(super) fn report(&mut self, role: Role) {
+        let now = Instant::now();
+        let same_role = self.status.borrow().role == role;
+        if same_role && self.reported.is_some_and(|last| now.duration_since(last) < REPORT_EVERY) {
+            return;
+        }
+        self.reported = Some(now);
+        let census = self.engine.as_ref().map(crate::engine::Engine::census);
+        let (refused, remaining, assigned) = (self.refused.clone(), self.gate.remaining(), self.log.is_assigned());
+        self.status.send_modify(|status| {
+            status.role = if assigned { Role::Active } else { role };
+            status.restored = census.is_some();
+            status.refused = refused;
+            status.heroku.budget_remaining = remaining;
+            let Some(census) = census else {
+                status.cases = CasesStatus::default();
+                status.kafka.position = None;
+                return;
+            };
+            status.heroku.stopped = census.stopped;
+            status.heroku.unread_teams = census.unread;
+            status.cases = CasesStatus {
+                open: count(census.open),
+                held: census.held.into_iter().map(|(reason, cases)| (reason, count(cases))).collect(),
+                overdue: count(census.overdue),
+                oldest_open_since: census.oldest,
+                closed_recently: count(census.closed),
+                planned: count(census.planned),
+            };
+        });
+    }
+}
+
+fn count(cases: usize) -> u64 {
+    u64::try_from(cases).unwrap_or(u64::MAX)
+}
