@@ -42,4 +42,6 @@ pub mod service;
 #[cfg(feature = "service")]
 pub mod shutdown;
 #[cfg(feature = "service")]
+pub mod status;
+#[cfg(feature = "service")]
 pub mod telemetry;

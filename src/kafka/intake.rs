@@ -28,9 +28,9 @@ use super::settings::KafkaSettings;
 use super::writer::ANSWER_WITHIN;
 use crate::clock;
 use crate::config::StartAt;
-use crate::http::status::{SourceStatus, Status};
 use crate::model::event::{Authenticity, Normalised, Origin, PersonEvent};
 use crate::sources::{Header, Record, Rules, Verdict, read};
+use crate::status::{SourceStatus, Status};
 use crate::telemetry::{Metrics, trace};
 use crate::wire::{Keep, Refused, dead_letter};
 
