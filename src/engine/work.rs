@@ -138,12 +138,7 @@ impl Engine {
         let oldest = now.saturating_sub(timing.freshness).unwrap_or(Timestamp::MIN);
         let Some(me) = self.me.clone() else { return };
         let leavers = self.leavers();
-        let mut order: Vec<CaseId> = self
-            .cases
-            .values()
-            .filter(|case| case.mode == Some(Mode::Enforce) && !matches!(case.phase, Phase::Parked))
-            .map(|case| case.id)
-            .collect();
+        let mut order: Vec<CaseId> = self.cases.values().filter(|case| case.may_remove()).map(|case| case.id).collect();
         order.sort_by_key(|id| (!self.cases[id].urgent, self.cases[id].received_at, *id));
 
         let mut reads: BTreeMap<ListId, (String, bool)> = BTreeMap::new();
