@@ -16,7 +16,7 @@ pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 const RECONNECT_BACKOFF_MS: u32 = 500;
 
 /// A commit that took longer may have been sent twice, and the first copy may still be on its way: librdkafka does not
-/// know KIP-890, so that copy would end the *next* transaction. The fastest retry seen with [`RECONNECT_BACKOFF_MS`]
+/// know KIP-890, so that copy would end the *next* transaction. The fastest retry seen with the reconnect backoff set here
 /// was 452 ms.
 pub const COMMIT_WITHOUT_RETRY: Duration = Duration::from_millis(300);
 

@@ -19,7 +19,6 @@ use super::switches::InviteeWithoutAccount;
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 #[expect(missing_docs, reason = "each variant wraps the view of that name")]
-#[expect(clippy::large_enum_variant, reason = "an app's view is the largest and the commonest")]
 pub enum View<'w> {
     Account(AccountView<'w>),
     Team(TeamView<'w>),
