@@ -10,7 +10,7 @@ use super::policy::IN_FLIGHT_MAX;
 use super::revocation::Progress;
 use super::{Candidate, Effect, Engine};
 use crate::model::ids::computed;
-use crate::model::outcome::{Decision, HoldReason, Mode};
+use crate::model::outcome::{Decision, HoldReason};
 use crate::model::world::{ListId, Wanted};
 use crate::model::{CaseId, IntentId, Surface};
 
