@@ -17,22 +17,30 @@
 //! transaction is ever open across a poll, so nothing needs a lock or an epoch.
 
 pub mod embedded;
+pub mod examine;
 pub mod intake;
 pub mod log;
 pub mod names;
+pub mod reader;
+pub mod send;
 pub mod settings;
 pub mod topics;
 
 mod context;
 mod delivery;
+mod denial;
 mod native;
 mod restore;
 mod scan;
 mod writer;
 
+pub use denial::is_denied;
 pub use embedded::Embedded;
 pub use intake::{Intake, IntakeError};
 pub use log::{Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled};
 pub use names::TopicNames;
+pub use reader::{Follower, ReadError, Since, TopicRecord, find, latest};
 pub use restore::{RestoreError, Restored};
+pub use scan::ScanError;
+pub use send::{SendError, send};
 pub use settings::KafkaSettings;

@@ -108,7 +108,7 @@ fn read_assigned(
 }
 
 /// Whether a consumer cannot go on. Every other error is information: librdkafka reconnects by itself.
-fn is_final(reader: &BaseConsumer<Plain>, error: &KafkaError) -> bool {
+pub(super) fn is_final(reader: &BaseConsumer<Plain>, error: &KafkaError) -> bool {
     matches!(error, KafkaError::MessageConsumptionFatal(_))
         || reader.client().fatal_error().is_some()
         || error.rdkafka_error_code().is_some_and(|code| {
