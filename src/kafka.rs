@@ -40,7 +40,7 @@ pub use intake::{Intake, IntakeError};
 pub use log::{Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled};
 pub use names::TopicNames;
 pub use reader::{Follower, ReadError, Since, TopicRecord, find, latest};
-pub use restore::{RestoreError, Restored};
+pub use restore::{POSITION_KEY, RestoreError, Restored};
 pub use scan::ScanError;
 pub use send::{SendError, send};
 pub use settings::KafkaSettings;

@@ -2,6 +2,7 @@
 //! every guard says, and dropped before it names a removal.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::case::case_id;
 use super::closing::{access_after, follow_ups, residuals, waits_for};
@@ -27,11 +28,13 @@ pub struct Rehearsal {
 }
 
 /// What an offboarding would come to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rehearsed {
     /// Why nothing at all would be attempted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
     /// The Heroku accounts that the person's addresses lead to.
+    #[serde(rename = "heroku_account_ids")]
     pub accounts: Vec<AccountId>,
     /// Every grant found, in the order of removal, each with what would become of it.
     pub grants: Vec<GrantPart>,

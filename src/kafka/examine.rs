@@ -73,7 +73,7 @@ pub fn rights(settings: &KafkaSettings, names: &TopicNames) -> Vec<Right> {
     }
     let read = [&names.events, &names.state, &names.commands, &names.outcomes, &names.requests];
     for topic in read {
-        rights.push(Right { what: format!("reading {topic}"), answer: fetch(settings, topic) });
+        rights.push(Right { what: format!("reading {topic}"), answer: fetch(settings, names, topic) });
     }
     rights
 }
@@ -84,7 +84,7 @@ pub fn rights(settings: &KafkaSettings, names: &TopicNames) -> Vec<Right> {
 /// When no broker answers, or refuses.
 pub fn readable(settings: &KafkaSettings, names: &TopicNames, topic: &str) -> KafkaResult<()> {
     offset_of(settings, &names.intake_group, topic)?;
-    fetch(settings, topic)
+    fetch(settings, names, topic)
 }
 
 fn aborted_transaction(settings: &KafkaSettings, names: &TopicNames, topics: &[&str]) -> KafkaResult<()> {
@@ -111,8 +111,9 @@ fn offset_of(settings: &KafkaSettings, group: &str, topic: &str) -> KafkaResult<
 }
 
 /// Fetches from the end: an empty answer is as good as a record.
-fn fetch(settings: &KafkaSettings, topic: &str) -> KafkaResult<()> {
-    let reader: BaseConsumer<Plain> = settings.reader(&format!("{topic}.{CHECK_ID}")).create_with_context(Plain)?;
+fn fetch(settings: &KafkaSettings, names: &TopicNames, topic: &str) -> KafkaResult<()> {
+    // Assigned by hand, a consumer only names its group; it does not join.
+    let reader: BaseConsumer<Plain> = settings.reader(&names.intake_group).create_with_context(Plain)?;
     super::scan::assign(&reader, topic, PARTITION, rdkafka::Offset::End)?;
     let began = std::time::Instant::now();
     loop {
