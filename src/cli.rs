@@ -32,6 +32,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Show what would be removed; reads only
     Plan(PlanArgs),
+    /// Order the removal of one person
+    Offboard(OffboardArgs),
     /// Show how a record would be read; no Kafka, no Heroku
     Explain(ExplainArgs),
     /// List and show cases
@@ -114,7 +116,9 @@ Examples:
       --urgent --yes --wait
 
 Shows the plan and asks, then writes the order to the requests topic. The
-service carries it out, under the same guards as every other event.")]
+service carries it out, under the same guards as every other event. With --wait
+the exit code tells how the case ended: 0 nothing is left, 3 access remains,
+4 held, 75 still running.")]
 pub struct OffboardArgs {
     /// Address of the person
     #[arg(value_name = "ADDRESS")]

@@ -8,6 +8,7 @@ pub mod config;
 pub mod explain;
 mod kafka_access;
 pub mod man;
+pub mod offboard;
 mod order;
 mod page;
 pub mod plan;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::
     match command {
         Command::Serve(args) => serve::run(&args, file, environment),
         Command::Plan(args) => plan::run(&args, file, environment, out),
+        Command::Offboard(args) => offboard::run(&args, file, environment, out),
         Command::Explain(args) => explain::run(&args, file, environment, out),
         Command::Cases(command) => cases::run(&command, file, environment, out),
         Command::Config(command) => config::run(&command, file, environment, out),
