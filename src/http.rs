@@ -2,7 +2,6 @@
 //! publishes, so no request can hold anything up; and it changes nothing, so it needs no authentication.
 
 mod gauges;
-pub mod status;
 
 use std::io;
 
@@ -16,8 +15,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+pub use crate::status;
+pub use crate::status::Status;
 use crate::telemetry::Metrics;
-pub use status::Status;
 
 /// What `GET /` answers.
 const INDEX: &str = "\

@@ -30,13 +30,14 @@ mod context;
 mod delivery;
 mod denial;
 mod native;
+mod rejoin;
 mod restore;
 mod scan;
 mod writer;
 
 pub use denial::is_denied;
 pub use embedded::Embedded;
-pub use intake::{Intake, IntakeError};
+pub use intake::{Intake, IntakeError, IntakeSource};
 pub use log::{Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled};
 pub use names::TopicNames;
 pub use reader::{Follower, ReadError, Since, TopicRecord, find, latest};

@@ -42,4 +42,8 @@ pub mod service;
 #[cfg(feature = "service")]
 pub mod shutdown;
 #[cfg(feature = "service")]
+pub mod status;
+#[cfg(feature = "service")]
 pub mod telemetry;
+#[cfg(all(feature = "service", feature = "simulator"))]
+pub mod trial;

@@ -12,18 +12,22 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::clock;
-use crate::config::{Config, OPERATOR_SOURCE, OWN_CLUSTER, OnSuspended, Payload, SecretError, Source, StartAt};
+use crate::config::{Config, OPERATOR_SOURCE, OWN_CLUSTER, OnSuspended, Payload, SecretError};
 use crate::driver::{self, Worker, WorkerError};
 use crate::engine::budget::Assumed;
 use crate::engine::policy::{self, Policy, SourcePolicy, Timing};
 use crate::heroku::{self, Client, Gate, Scope, Token, TokenError};
+use crate::http::status::SourceStatus;
 use crate::http::{self, Status};
+use crate::kafka::intake::{Figures, Intake, IntakeError, IntakeSource, SourceFigures};
 use crate::kafka::topics::{self, Creation, TopicsError};
-use crate::kafka::{Intake, IntakeError, JoinError, KafkaSettings, TopicNames, intake};
+use crate::kafka::{JoinError, KafkaSettings, TopicNames};
 use crate::model::outcome::ExecutedBy;
-use crate::sources::{Format, Rules};
 use crate::telemetry::Metrics;
 use crate::wire::Keep;
+
+/// How often the figures of the intakes are shown.
+const SHOW_EVERY: Duration = Duration::from_millis(250);
 
 /// Why an instance could not start, or ended.
 #[derive(Debug, Error)]
@@ -111,7 +115,11 @@ pub async fn run(
     };
     // Whatever ends first ends the others.
     let end = stop.child_token();
-    let intake = start_intakes(config, &kafka, &names, &metrics, &status, &end)?;
+    let (intakes, figures) = start_intakes(config, &kafka, &names, &metrics, &end)?;
+    let mut shown: Vec<(String, String)> =
+        config.sources.iter().map(|source| (source.name.clone(), source.topic.clone())).collect();
+    shown.push((OPERATOR_SOURCE.to_owned(), names.requests.clone()));
+    tokio::spawn(show_intakes(shown, figures, status.clone(), end.clone()));
     let worker = {
         let (runtime, metrics, status, end) =
             (tokio::runtime::Handle::current(), metrics.clone(), status.clone(), end.clone());
@@ -131,7 +139,7 @@ pub async fn run(
     });
     let worked = worker.await;
     end.cancel();
-    for intake in intake {
+    for intake in intakes {
         intake.await.map_err(|_| ServiceError::Bug)??;
     }
     if let Some(http) = http {
@@ -142,71 +150,79 @@ pub async fn run(
     worked?
 }
 
+/// One intake for each cluster that has sources; ours always has one, `requests`.
 fn start_intakes(
     config: &Config,
     own: &KafkaSettings,
     names: &TopicNames,
     metrics: &Metrics,
-    status: &watch::Sender<Status>,
     end: &CancellationToken,
-) -> Result<Vec<JoinHandle<Result<(), IntakeError>>>, ServiceError> {
-    let mut clusters: BTreeMap<String, (KafkaSettings, Vec<intake::Source>)> =
-        BTreeMap::from([(OWN_CLUSTER.to_owned(), (own.clone(), vec![operator(names)]))]);
+) -> Result<(Vec<JoinHandle<Result<(), IntakeError>>>, Vec<Arc<Figures>>), ServiceError> {
+    let operator = vec![IntakeSource::operator(names)];
+    let mut clusters = BTreeMap::from([(OWN_CLUSTER.to_owned(), (own.clone(), operator))]);
     for source in &config.sources {
-        let (cluster, settings) = config.cluster_of(source);
-        let entry = match clusters.get_mut(cluster) {
-            Some(entry) => entry,
-            None => {
-                let settings = KafkaSettings::of(settings, &config.advanced)?;
-                clusters.entry(cluster.to_owned()).or_insert((settings, Vec::new()))
-            }
+        let (name, cluster) = config.cluster_of(source);
+        if !clusters.contains_key(name) {
+            let settings = KafkaSettings::of(cluster, &config.advanced)?;
+            clusters.insert(name.to_owned(), (settings, Vec::new()));
+        }
+        if let Some((_, sources)) = clusters.get_mut(name) {
+            sources.push(IntakeSource::of(source, clock::now()));
+        }
+    }
+    let mut running = Vec::new();
+    let mut figures = Vec::new();
+    for (cluster, (source_settings, sources)) in clusters {
+        let intake = Intake {
+            cluster,
+            source_settings,
+            own_settings: own.clone(),
+            names: names.clone(),
+            instance: config.instance.name.clone(),
+            sources,
+            keep: keep(config),
+            metrics: metrics.clone(),
+            figures: Arc::default(),
         };
-        entry.1.push(intake::Source { topic: source.topic.clone(), rules: source.rules(), start_at: start_at(source) });
+        figures.push(Arc::clone(&intake.figures));
+        let end = end.clone();
+        running.push(tokio::task::spawn_blocking(move || {
+            let _ended = end.clone().drop_guard();
+            intake.run(&end)
+        }));
     }
-    clusters
-        .into_iter()
-        .map(|(cluster, (settings, sources))| {
-            let intake = Intake::join(intake::Settings {
-                cluster,
-                source_cluster: settings,
-                own_cluster: own.clone(),
-                topics: names.clone(),
-                instance: config.instance.name.clone(),
-                sources,
-                keep: keep(config),
-                metrics: metrics.clone(),
-                status: status.clone(),
-            })?;
-            let end = end.clone();
-            Ok(tokio::task::spawn_blocking(move || {
-                let _ended = end.clone().drop_guard();
-                intake.run(&end)
-            }))
-        })
-        .collect()
+    Ok((running, figures))
 }
 
-/// Offboardings ordered by hand, on our own `requests` topic.
-fn operator(names: &TopicNames) -> intake::Source {
-    intake::Source {
-        topic: names.requests.clone(),
-        rules: Rules {
-            name: OPERATOR_SOURCE.to_owned(),
-            format: Format::Canonical,
-            tenant: Some(OPERATOR_SOURCE.to_owned()),
-            ..Rules::auto()
-        },
-        start_at: StartAt::Earliest,
+/// Shows the figures of the intakes in the status, a few times a second.
+async fn show_intakes(
+    config: Vec<(String, String)>,
+    figures: Vec<Arc<Figures>>,
+    status: watch::Sender<Status>,
+    end: CancellationToken,
+) {
+    while tokio::time::timeout(SHOW_EVERY, end.cancelled()).await.is_err() {
+        let joined = figures.iter().all(|figures| figures.joined());
+        let read: BTreeMap<String, SourceFigures> = figures.iter().flat_map(|figures| figures.sources()).collect();
+        let sources = config
+            .iter()
+            .map(|(name, topic)| {
+                let figures = read.get(name).cloned().unwrap_or_default();
+                SourceStatus {
+                    name: name.clone(),
+                    topic: topic.clone(),
+                    last_record_at: figures.last_record_at,
+                    silent_after_s: None,
+                    records: figures.records,
+                    elements: figures.elements.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+                }
+            })
+            .collect();
+        status.send_modify(|status| {
+            status.kafka.intake_joined = joined;
+            status.sources = sources;
+        });
     }
-}
-
-/// Where a source begins at its very first start: as configured, else as far back as its events may be acted on.
-fn start_at(source: &Source) -> StartAt {
-    source.start_at.unwrap_or_else(|| {
-        let oldest = clock::now().saturating_sub(source.max_event_age).unwrap_or(jiff::Timestamp::MIN);
-        info!("Source {} has no start_at: at its first start it is read from {oldest} on", source.name);
-        StartAt::Time(oldest)
-    })
 }
 
 /// The token of the configuration.

@@ -164,9 +164,9 @@ async fn the_documentation_lists_exactly_the_metrics_that_exist() {
 /// Makes every instrument show itself.
 fn count_everything(site: &Site) {
     let metrics = &site.metrics;
-    metrics.record_read("okta");
-    metrics.element_decided("okta", "ignore");
-    metrics.dead_letter("okta");
+    metrics.records_read("okta", 1);
+    metrics.elements_decided("okta", "ignore", 1);
+    metrics.dead_letters("okta", 1);
     metrics.removal_answered(Surface::TeamMembership, &Reply::Done);
     metrics.heroku_request("GET", "/teams", "api.heroku.com", Ok(200), Duration::from_millis(120));
     metrics.transaction("accept", TransactionEnd::Committed, Duration::from_millis(4));

@@ -56,7 +56,7 @@ async fn follow_one_event() {
     let settings = LogSettings { format: LogFormat::Json, ..LogSettings::default() };
     let guard = init(&settings, Some("instance-7")).unwrap();
     let metrics = guard.metrics();
-    metrics.record_read("okta");
+    metrics.records_read("okta", 1);
 
     let intake = trace::intake_span("okta.system-log", 3, 4711, Some(SOURCE));
     let sent = intake.in_scope(|| {
@@ -218,7 +218,7 @@ async fn without_an_endpoint_a_trace_context_passes_through_unchanged() {
 async fn a_collector_that_never_answers_does_not_hold_up_the_end() {
     if is_child() {
         let guard = init(&LogSettings::default(), None).unwrap();
-        guard.metrics().record_read("okta");
+        guard.metrics().records_read("okta", 1);
         // Shorter than the five seconds for which the SDK waits for metrics, whatever it is told.
         return guard.shutdown(Duration::from_millis(200)).await;
     }

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// A faithful Heroku Platform API v3 for trying and testing: teams, apps, people and who may reach what.
 ///
-/// Point a client at the printed address instead of https://api.heroku.com. Without --world it invents a company from
+/// Point a client at the printed address instead of `https://api.heroku.com`. Without --world it invents a company from
 /// the seed; the account of the token is an admin of each team.
 #[derive(Debug, Parser)]
 #[command(name = "heroku-simulator", version, after_long_help = after_help())]

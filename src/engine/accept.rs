@@ -199,13 +199,12 @@ impl Engine {
     fn supersede(&mut self, now: Timestamp, person: PersonId) {
         for id in self.open_cases_of(person) {
             let waits = self.cases[&id].parked.as_ref().is_some_and(|(reason, _)| match reason {
-                HoldReason::Suspended | HoldReason::UnsupportedKind => true,
+                HoldReason::Suspended | HoldReason::UnsupportedKind | HoldReason::EventTooOld => true,
                 HoldReason::CoverageIncomplete
                 | HoldReason::LastHumanAdmin
                 | HoldReason::LimitReached
                 | HoldReason::AmbiguousAccount
                 | HoldReason::AccountChanged
-                | HoldReason::EventTooOld
                 | HoldReason::PlanTooLarge
                 | HoldReason::UnresolvedPerson => false,
             });

@@ -9,7 +9,7 @@ use super::revocation::Revocation;
 use crate::model::event::{Action, Normalised, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode};
 use crate::model::world::Evidence;
-use crate::model::{AccountId, CaseId, Email, PersonId, SubjectKey, ids};
+use crate::model::{AccountId, CaseId, Email, Grant, PersonId, SubjectKey, ids};
 
 /// An open case, as the state topic holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,6 +141,18 @@ impl Case {
     /// Whether a removal was ever intended.
     pub fn started(&self) -> bool {
         self.revocations.iter().any(|revocation| !revocation.attempts.is_empty())
+    }
+
+    /// Whether its plan may be worked on: it enforces, and nothing holds it as a whole.
+    pub fn may_remove(&self) -> bool {
+        self.mode == Some(Mode::Enforce) && self.parked.is_none() && !matches!(self.phase, Phase::Parked)
+    }
+
+    /// Whether the address of the grant was bound to another account than the one that holds it.
+    pub fn is_bound_to_another(&self, grant: &Grant) -> bool {
+        grant
+            .account
+            .is_some_and(|account| self.accounts.iter().any(|(bound, by)| *by == grant.email && *bound != account))
     }
 
     /// Whether it waits for `reason`.

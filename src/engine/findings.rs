@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::case::{Case, Phase};
 use super::coverage::coverage;
-use super::plan::{Binding, bind, grants_in, ownerships, reachable_apps, users};
+use super::plan::{Binding, Catalogue, bind, grants_in, ownerships, reachable_apps, users};
 use super::policy::{PLAN_GRANTS_MAX, Policy};
 use super::revocation::{Progress, Revocation};
 use super::{Engine, Stop};
@@ -110,7 +110,7 @@ impl Engine {
         case.reachable_apps.extend(apps);
         for grant in grants {
             if case.revocations.iter().all(|known| known.grant.id != grant.id) {
-                case.revocations.push(decide(policy, mode, grant, now));
+                case.revocations.push(decide(policy, &self.catalogue, mode, grant, now));
             }
         }
         case.phase = if coverage.complete {
@@ -151,12 +151,7 @@ impl Engine {
         if self.lists.get(&list).is_none_or(|known| known.began < read.began) {
             self.lists.insert(list, read.clone());
         }
-        let ids: Vec<CaseId> = self
-            .cases
-            .values()
-            .filter(|case| case.mode == Some(Mode::Enforce) && !matches!(case.phase, Phase::Parked))
-            .map(|case| case.id)
-            .collect();
+        let ids: Vec<CaseId> = self.cases.values().filter(|case| case.may_remove()).map(|case| case.id).collect();
         for id in ids {
             let case = &self.cases[&id];
             let present: BTreeMap<GrantId, Grant> =
@@ -246,8 +241,14 @@ impl Engine {
         }
         // Found only now: an invitation that was accepted meanwhile, a grant that took the place of another.
         for grant in present.into_values() {
+            if case.is_bound_to_another(&grant) {
+                // The address has changed hands since it was bound. A scan tells for sure, and holds.
+                case.phase = Phase::Scanning { due: now };
+                changed = true;
+                continue;
+            }
             let hidden_app_grants = grant.surface == Surface::TeamMembership && grant.before == "collaborator";
-            case.revocations.push(decide(&self.policy, Mode::Enforce, grant, now));
+            case.revocations.push(decide(&self.policy, &self.catalogue, Mode::Enforce, grant, now));
             if hidden_app_grants && matches!(case.phase, Phase::Working) {
                 // Somebody who only collaborates stands in the team's list because of an app: find which.
                 case.phase = Phase::Scanning { due: now };
@@ -315,14 +316,10 @@ fn usable(read: &ListRead) -> bool {
 }
 
 /// What the plan decides about a grant.
-fn decide(policy: &Policy, mode: Mode, grant: Grant, now: Timestamp) -> Revocation {
-    let observed_team = match &grant.parent {
-        crate::model::Parent::Team { name, .. } => policy.teams.get(name) == Some(&Mode::Observe),
-        crate::model::Parent::App { .. }
-        | crate::model::Parent::Space { .. }
-        | crate::model::Parent::Enterprise { .. }
-        | crate::model::Parent::Pipeline { .. } => false,
-    };
+fn decide(policy: &Policy, catalogue: &Catalogue, mode: Mode, grant: Grant, now: Timestamp) -> Revocation {
+    // A team's mode holds for its apps and spaces as well.
+    let team = grant.parent.team().and_then(|team| catalogue.team_name(team));
+    let observed_team = team.is_some_and(|name| policy.teams.get(name) == Some(&Mode::Observe));
     match (&grant.removal, grant.surface) {
         (_, _) if grant.email.is_pseudo_owner() => Revocation::stay(grant, Decision::Keep, "pseudo_owner"),
         (None, Surface::AppOwnership) => Revocation::stay(grant, Decision::Report, "owner_of_personal_app"),

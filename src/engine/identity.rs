@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::policy::Policy;
-use crate::model::event::{AddressKind, PersonEvent, SourceRef};
+use crate::model::event::{Action, AddressKind, PersonEvent, SourceRef};
 use crate::model::{Email, PersonId, SubjectKey};
 
 /// Event ids remembered for each person.
@@ -160,6 +160,14 @@ impl Identities {
                 person.events.pop_front();
             }
         }
+        // A change of names says nothing about staying or leaving, so it makes no such statement old.
+        let of_names = match event.action {
+            Action::IdentityUpdate => true,
+            Action::Deprovision | Action::Suspend | Action::Schedule | Action::Cancel => false,
+        };
+        if of_names {
+            return found;
+        }
         let source = format!("{}:{}", event.source.system, event.source.tenant);
         let newest = person.statements.get(&source);
         found.stale = newest.is_some_and(|newest| {
@@ -222,6 +230,16 @@ mod tests {
         first.occurred_at = "2026-05-01T00:00:00Z".parse().unwrap();
         let late = them.recognise(&first, &policy());
         assert!(late.stale && !late.duplicate);
+    }
+
+    #[test]
+    fn a_newer_change_of_names_does_not_make_a_departure_old() {
+        let mut them = Identities::default();
+        let mut renamed = event("okta:larkspur:1", "e1", "a@larkspur.example");
+        renamed.action = Action::IdentityUpdate;
+        renamed.occurred_at = "2026-05-30T00:00:00Z".parse().unwrap();
+        them.recognise(&renamed, &policy());
+        assert!(!them.recognise(&event("okta:larkspur:1", "e2", "a@larkspur.example"), &policy()).stale);
     }
 
     #[test]

@@ -38,6 +38,8 @@ struct Heroku {
     invitations: BTreeMap<u8, Vec<u8>>,
     apps: BTreeMap<u8, (u8, Vec<u8>)>,
     owned: Vec<(u8, u8)>,
+    /// Whose account carries whose address.
+    renamed: BTreeMap<u8, u8>,
     removals: Vec<Removal>,
     /// Teams whose lists cannot be read.
     dark: BTreeSet<u8>,
@@ -55,10 +57,15 @@ impl Heroku {
             invitations: BTreeMap::from([(1, vec![])]),
             apps: BTreeMap::from([(1, (1, vec![1, 2]))]),
             owned: Vec::new(),
+            renamed: BTreeMap::new(),
             removals: Vec::new(),
             dark: BTreeSet::new(),
             replies: Vec::new(),
         }
+    }
+
+    fn user(&self, number: u8) -> User {
+        User { email: email(*self.renamed.get(&number).unwrap_or(&number)), ..user(number) }
     }
 
     fn list(&self, list: ListId, at: Timestamp) -> Result<ListRead, Unread> {
@@ -81,7 +88,7 @@ impl Heroku {
                     .iter()
                     .map(|(person, role)| Member {
                         membership: MembershipId(uuid(number + 10, *person)),
-                        user: user(*person),
+                        user: self.user(*person),
                         role: Some((*role).to_owned()),
                     })
                     .collect();
@@ -105,7 +112,7 @@ impl Heroku {
                     .iter()
                     .map(|person| Collaborator {
                         id: CollaboratorId(uuid(number + 70, *person)),
-                        user: user(*person),
+                        user: self.user(*person),
                         role: Some("collaborator".to_owned()),
                         permissions: vec!["deploy".to_owned()],
                     })
@@ -530,4 +537,60 @@ fn a_missed_deadline_is_told_once_and_the_case_goes_on() {
     story.passes(SignedDuration::from_hours(2));
     assert_eq!(story.closed()[0].result, CaseResult::Removed);
     assert!(!story.closed()[0].times.deadline_met);
+}
+
+#[test]
+fn a_team_in_observe_mode_keeps_its_people_and_those_of_its_apps() {
+    let mut story = Story::new(Policy { teams: BTreeMap::from([("t1".to_owned(), Mode::Observe)]), ..policy() });
+    story.leaves(1);
+    story.passes(minutes(5));
+    assert!(story.heroku.removals.is_empty(), "{:?}", story.heroku.removals);
+    assert_eq!(story.closed()[0].result, CaseResult::Planned);
+    assert_eq!(story.closed()[0].residuals.len(), 2);
+}
+
+#[test]
+fn an_address_that_changes_hands_costs_its_new_holder_nothing() {
+    let mut story = Story::new(policy());
+    story.heroku.replies = vec![(Reply::Unavailable, false)];
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    // Person 3 is given the address of person 1, who is gone.
+    story.heroku.renamed.insert(3, 1);
+    story.heroku.members.insert(1, vec![(ME, "admin"), (9, "admin"), (3, "member")]);
+    story.heroku.apps.insert(1, (1, vec![3]));
+    story.passes(minutes(10));
+    assert_eq!(story.heroku.members[&1].last(), Some(&(3, "member")));
+    assert_eq!(story.heroku.apps[&1].1, [3]);
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::AccountChanged]));
+}
+
+#[test]
+fn a_new_departure_replaces_one_that_was_too_old() {
+    let mut story = Story::new(policy());
+    let mut old = event("hr:larkspur:1", "old", email(1).expose());
+    old.occurred_at = story.now - minutes(60 * 24 * 8);
+    story.hears(old);
+    story.passes(minutes(1));
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::EventTooOld]));
+    story.leaves(1);
+    story.passes(minutes(1));
+    let results: Vec<CaseResult> = story.closed().iter().map(|closed| closed.result).collect();
+    assert_eq!(results, [CaseResult::Cancelled, CaseResult::Removed]);
+}
+
+#[test]
+fn while_an_address_leads_to_two_accounts_nothing_is_removed() {
+    let mut story = Story::new(policy());
+    story.leaves(9);
+    story.passes(minutes(2));
+    story.heroku.renamed.insert(3, 9);
+    story.heroku.members.get_mut(&1).unwrap().push((3, "member"));
+    story.passes(minutes(2));
+    story.heroku.members.get_mut(&1).unwrap()[3].1 = "admin";
+    story.passes(minutes(5));
+    assert!(story.heroku.members[&1].contains(&(9, "admin")) && story.heroku.removals.is_empty());
+    assert!(story.reasons().contains(&HoldReason::AmbiguousAccount), "{:?}", story.reasons());
 }

@@ -10,7 +10,7 @@ use super::policy::IN_FLIGHT_MAX;
 use super::revocation::Progress;
 use super::{Candidate, Effect, Engine};
 use crate::model::ids::computed;
-use crate::model::outcome::{Decision, HoldReason, Mode};
+use crate::model::outcome::{Decision, HoldReason};
 use crate::model::world::{ListId, Wanted};
 use crate::model::{CaseId, IntentId};
 
@@ -138,12 +138,7 @@ impl Engine {
         let oldest = now.saturating_sub(timing.freshness).unwrap_or(Timestamp::MIN);
         let Some(me) = self.me.clone() else { return };
         let leavers = self.leavers();
-        let mut order: Vec<CaseId> = self
-            .cases
-            .values()
-            .filter(|case| case.mode == Some(Mode::Enforce) && !matches!(case.phase, Phase::Parked))
-            .map(|case| case.id)
-            .collect();
+        let mut order: Vec<CaseId> = self.cases.values().filter(|case| case.may_remove()).map(|case| case.id).collect();
         order.sort_by_key(|id| (!self.cases[id].urgent, self.cases[id].received_at, *id));
 
         let mut reads: BTreeMap<ListId, (String, bool)> = BTreeMap::new();

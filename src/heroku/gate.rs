@@ -206,6 +206,7 @@ mod tests {
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert!(!normal.is_finished());
         drop(urgent);
+        gate.give_back(1);
         normal.await.unwrap();
     }
 

@@ -63,7 +63,8 @@ impl Client {
             return Reply::Done;
         }
         let Some(error) = answered.as_error() else { return Reply::Done };
-        let stopped = match &error {
+
+        match &error {
             CallError::Stopped(AccountStopped::Suspended | AccountStopped::Delinquent) => {
                 return match self.judge(error, lane).await {
                     Ok(_) => Reply::Forbidden,
@@ -90,8 +91,7 @@ impl Client {
             | CallError::RepeatedRange
             | CallError::TooManyPages { .. }
             | CallError::TooLong { .. } => Reply::NoAnswer,
-        };
-        stopped
+        }
     }
 }
 

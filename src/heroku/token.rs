@@ -162,7 +162,7 @@ impl Reading {
 
 fn read(path: &std::path::Path) -> Result<Reading, TokenError> {
     let text = std::fs::read_to_string(path).map_err(|source| TokenError::Unreadable { path: path.into(), source })?;
-    Reading::new(&SecretString::from(text).expose_secret().to_owned())
+    Reading::new(SecretString::from(text).expose_secret())
 }
 
 #[cfg(test)]

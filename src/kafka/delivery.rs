@@ -47,6 +47,11 @@ impl Deliveries {
         self.troubled.swap(false, Ordering::Relaxed)
     }
 
+    /// Whether something sent is not reported yet.
+    pub(super) fn has_outstanding(&self) -> bool {
+        self.outstanding > 0
+    }
+
     /// Hands a record to the producer. A failure is kept and returned by [`Self::settle`].
     pub(super) fn send(
         &mut self,

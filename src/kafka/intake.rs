@@ -1,434 +1,409 @@
-//! Source topics in, canonical events out. Every instance runs one intake for each cluster that has sources.
+//! From the source topics to the events topic, in every instance.
 //!
-//! Wanted: no record is skipped, and one that cannot be read does not stop the next. Design: what a batch of records
-//! says is produced and acknowledged before the offsets behind the batch are committed. Accepted: after a crash a
-//! batch is read again, and events come twice; the worker knows them by their ids.
+//! * An offset is committed only after every event and dead letter made from the records before it was acknowledged.
+//!   So nothing is lost; after a crash or a rebalance some elements come twice, and the worker knows them again.
+//! * One bad element becomes one dead letter; its neighbours and the next record go on.
+//! * A partition that was taken away is not committed any more: its next owner may be further already.
+
+mod figures;
+mod reading;
+mod start;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, TopicPartitionList};
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+pub use self::figures::{Figures, SourceFigures};
+use self::reading::Desk;
 use super::context;
-use super::delivery::{Deliveries, Target, headers};
-use super::names::{PARTITION, TopicNames};
+use super::delivery::Deliveries;
+use super::names::TopicNames;
+use super::native;
+use super::rejoin::Rejoins;
 use super::settings::KafkaSettings;
-use super::writer::ANSWER_WITHIN;
-use crate::clock;
-use crate::config::StartAt;
-use crate::http::status::{SourceStatus, Status};
-use crate::model::event::{Authenticity, Normalised, Origin, PersonEvent};
-use crate::sources::{Header, Record, Rules, Verdict, read};
-use crate::telemetry::{Metrics, trace};
-use crate::wire::{Keep, Refused, dead_letter};
+use crate::config::{OPERATOR_SOURCE, Source, StartAt};
+use crate::sources::{Format, Rules};
+use crate::telemetry::Metrics;
+use crate::wire::Keep;
 
-/// Records that are produced and acknowledged together.
-const BATCH_MAX: usize = 2_000;
+/// How often offsets are committed while records keep coming. What lies between two commits may come twice.
+const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// How long one poll waits when there is nothing to do.
+const IDLE: Duration = Duration::from_millis(100);
+/// A producer that hears nothing for so long is given up; its records are read again.
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(60);
+/// Pause before everything is set up anew after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long leaving the group may take.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a batch may stay open while records keep coming.
-const BATCH_FOR: Duration = Duration::from_millis(50);
-
-/// How long nothing may come before the loop looks whether it is to stop.
-const POLL_WAIT: Duration = Duration::from_millis(100);
-
-/// How long no acknowledgement may come before a batch is read again with a new producer.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
-
-/// How often figures are published.
-const REPORT_EVERY: Duration = Duration::from_millis(250);
-
-/// What an intake needs.
-pub struct Settings {
+/// The intake of one cluster. One thread runs it.
+pub struct Intake {
     /// The cluster's name in the configuration.
     pub cluster: String,
-    /// How to reach it.
-    pub source_cluster: KafkaSettings,
-    /// How to reach ours.
-    pub own_cluster: KafkaSettings,
-    /// Our topics.
-    pub topics: TopicNames,
+    /// The cluster that the sources lie on.
+    pub source_settings: KafkaSettings,
+    /// The cluster with our own topics.
+    pub own_settings: KafkaSettings,
+    /// Our own names.
+    pub names: TopicNames,
     /// Name of this instance.
     pub instance: String,
-    /// The sources on it.
-    pub sources: Vec<Source>,
-    /// How much of a refused record goes to the dead letters.
+    /// What is read.
+    pub sources: Vec<IntakeSource>,
+    /// How much of a refused record goes into its dead letter.
     pub keep: Keep,
-    /// Where it counts.
+    /// Where to count.
     pub metrics: Metrics,
-    /// Where it shows its figures.
-    pub status: watch::Sender<Status>,
+    /// What happened so far, for whoever wants to know.
+    pub figures: Arc<Figures>,
 }
 
-/// One source.
-pub struct Source {
-    /// Its topic.
+/// One source topic.
+#[derive(Debug, Clone)]
+pub struct IntakeSource {
+    /// The topic.
     pub topic: String,
     /// How its records are read.
     pub rules: Rules,
     /// Where reading begins when the group has no offset yet.
-    pub start_at: StartAt,
+    pub start: StartAt,
 }
 
-/// Why an intake cannot start, or go on.
+/// Why an intake ended by itself.
 #[derive(Debug, Error)]
 pub enum IntakeError {
-    /// A setting is not understood by librdkafka, or no broker answers.
-    #[error("the intake of cluster {cluster} cannot start")]
-    Start {
-        /// The cluster.
+    /// A client cannot be made.
+    #[error("a Kafka client for the sources on cluster {cluster} could not be made from the settings")]
+    Settings {
+        /// The cluster's name in the configuration.
         cluster: String,
-        /// Why.
+        /// What librdkafka said.
         #[source]
         source: KafkaError,
     },
-    /// librdkafka gave up.
-    #[error("the intake of cluster {cluster} cannot go on")]
+    /// Thrown out of the group again and again by a member of the same name.
+    #[error("another instance runs under the name {instance:?}; give every instance its own name")]
+    NameTaken {
+        /// The name.
+        instance: String,
+    },
+    /// librdkafka gave up again and again.
+    #[error("the consumer of the sources on cluster {cluster} cannot go on")]
     Fatal {
-        /// The cluster.
+        /// The cluster's name in the configuration.
         cluster: String,
-        /// Why.
+        /// What librdkafka said.
         #[source]
         source: KafkaError,
     },
 }
 
-/// The intake of one cluster; it lives on one thread.
-pub struct Intake {
-    settings: Settings,
-    consumer: BaseConsumer<Membership>,
-    deliveries: Deliveries,
-    figures: Vec<Figures>,
-    reported: Option<Instant>,
+/// Why the clients are made anew.
+enum Failure {
+    Settings(KafkaError),
+    /// The group threw us out for good.
+    Fatal(KafkaError),
+    /// Something sent was not acknowledged.
+    Unsent(KafkaError),
 }
 
-#[derive(Default)]
-struct Figures {
-    records: u64,
-    last: Option<Timestamp>,
-    elements: BTreeMap<&'static str, u64>,
-}
+impl IntakeSource {
+    /// A configured source.
+    pub fn of(source: &Source, now: jiff::Timestamp) -> Self {
+        let start = source.start_at.unwrap_or(StartAt::Time(now - source.max_event_age));
+        Self { topic: source.topic.clone(), rules: source.rules(), start }
+    }
 
-/// First and next offset of each partition in a batch.
-type Span = BTreeMap<(String, i32), (i64, i64)>;
+    /// The built-in source: what was ordered by hand.
+    pub fn operator(names: &TopicNames) -> Self {
+        let rules = Rules { name: OPERATOR_SOURCE.to_owned(), format: Format::Canonical, ..Rules::auto() };
+        Self { topic: names.requests.clone(), rules, start: StartAt::Earliest }
+    }
+}
 
 impl Intake {
-    /// Joins the group of intakes.
+    /// Works until it is told to stop. Blocks; outages are waited out.
     ///
     /// # Errors
-    /// When a setting is refused.
-    pub fn join(settings: Settings) -> Result<Self, IntakeError> {
-        let start = |source| IntakeError::Start { cluster: settings.cluster.clone(), source };
-        let starts = settings.sources.iter().map(|source| (source.topic.clone(), source.start_at)).collect();
-        let membership = Membership { starts, joined: Mutex::new(false) };
-        let config = settings.source_cluster.intake(&settings.topics, &settings.instance);
-        let consumer: BaseConsumer<Membership> = config.create_with_context(membership).map_err(start)?;
-        let topics: Vec<&str> = settings.sources.iter().map(|source| source.topic.as_str()).collect();
-        consumer.subscribe(&topics).map_err(start)?;
-        let deliveries = Deliveries::new(&settings.own_cluster.producer()).map_err(start)?;
-        let figures = settings.sources.iter().map(|_| Figures::default()).collect();
-        Ok(Self { settings, consumer, deliveries, figures, reported: None })
-    }
-
-    /// Reads until `stop`.
-    ///
-    /// # Errors
-    /// When the consumer cannot go on.
-    pub fn run(mut self, stop: &CancellationToken) -> Result<(), IntakeError> {
+    /// When no client can be made, or another instance has the same name.
+    pub fn run(self, stop: &CancellationToken) -> Result<(), IntakeError> {
+        let mut rejoins = Rejoins::default();
         while !stop.is_cancelled() {
-            self.turn()?;
-            self.report();
+            let ended = self.work(stop);
+            self.figures.set_joined(false);
+            match ended {
+                Ok(()) => break,
+                Err(Failure::Settings(source)) => {
+                    return Err(IntakeError::Settings { cluster: self.cluster, source });
+                }
+                Err(Failure::Fatal(failure)) => {
+                    if !rejoins.again(Instant::now()) {
+                        return Err(match failure.rdkafka_error_code() {
+                            Some(RDKafkaErrorCode::FencedInstanceId) => {
+                                IntakeError::NameTaken { instance: self.instance }
+                            }
+                            Some(_) | None => IntakeError::Fatal { cluster: self.cluster, source: failure },
+                        });
+                    }
+                    warn!("Intake of cluster {}: thrown out, joining again: {failure}", self.cluster);
+                }
+                Err(Failure::Unsent(failure)) => {
+                    error!("Intake of cluster {}: not acknowledged, reading again: {failure}", self.cluster);
+                }
+            }
+            pause(stop);
         }
+        Ok(())
+    }
+
+    fn work(&self, stop: &CancellationToken) -> Result<(), Failure> {
+        let producer = Deliveries::new(&self.own_settings.intake_producer()).map_err(Failure::Settings)?;
+        let topics: Vec<&str> = self.sources.iter().map(|source| source.topic.as_str()).collect();
+        let member = Member { starts: self.starts(), changes: Mutex::default() };
+        let consumer: BaseConsumer<Member> = self
+            .source_settings
+            .intake(&self.names, &self.instance)
+            .create_with_context(member)
+            .map_err(Failure::Settings)?;
+        consumer.subscribe(&topics).map_err(Failure::Settings)?;
+        let mut shift = Shift {
+            intake: self,
+            desk: Desk::new(self),
+            consumer,
+            producer,
+            positions: BTreeMap::new(),
+            uncommitted: false,
+            committed_at: Instant::now(),
+        };
+        let result = shift.run(stop);
+        // Closing waits for brokers; the next client of the same name need not wait for that.
+        std::thread::spawn(move || drop((shift.consumer, shift.producer)));
+        result
+    }
+
+    fn starts(&self) -> BTreeMap<String, StartAt> {
+        self.sources.iter().map(|source| (source.topic.clone(), source.start)).collect()
+    }
+}
+
+/// The life of one pair of clients.
+struct Shift<'a> {
+    intake: &'a Intake,
+    desk: Desk<'a>,
+    consumer: BaseConsumer<Member>,
+    producer: Deliveries,
+    /// Next offset of each partition that is ours.
+    positions: BTreeMap<(usize, i32), i64>,
+    /// Some position is not committed yet.
+    uncommitted: bool,
+    committed_at: Instant,
+}
+
+impl Shift<'_> {
+    fn run(&mut self, stop: &CancellationToken) -> Result<(), Failure> {
+        while !stop.is_cancelled() {
+            let busy = self.producer.has_outstanding();
+            let rest = COMMIT_EVERY.saturating_sub(self.committed_at.elapsed());
+            let wait = match (busy, self.uncommitted) {
+                (true, _) => Duration::ZERO,
+                (false, true) => IDLE.min(rest),
+                (false, false) => IDLE,
+            };
+            let idle = self.turn(wait, stop)?;
+            if idle && busy {
+                self.producer.settle(SEND_WITHIN * 2).map_err(Failure::Unsent)?;
+                self.commit(CommitMode::Async)?;
+            } else if self.committed_at.elapsed() >= COMMIT_EVERY {
+                self.commit(CommitMode::Async)?;
+            }
+            if idle {
+                self.intake.figures.set_joined(native::generation(&self.consumer).is_some());
+            }
+        }
+        self.commit(CommitMode::Sync)?;
+        self.leave();
+        Ok(())
+    }
+
+    /// Takes records until there is none, or it is time to commit. `true` = there is none.
+    fn turn(&mut self, wait: Duration, stop: &CancellationToken) -> Result<bool, Failure> {
+        let mut wait = wait;
+        let until = self.committed_at + COMMIT_EVERY;
+        let mut current: Option<((usize, i32), i64)> = None;
+        let mut count = 0_u32;
+        let idle = loop {
+            let failure = match self.consumer.poll(wait) {
+                Some(Ok(record)) => {
+                    if let Some(source) = self.desk.read(&record, &mut self.producer) {
+                        let place = (source, record.partition());
+                        if let Some((before, next)) = current
+                            && before != place
+                        {
+                            self.positions.insert(before, next);
+                        }
+                        current = Some((place, record.offset() + 1));
+                    }
+                    None
+                }
+                Some(Err(failure)) => Some(failure),
+                None => break true,
+            };
+            if let Some(failure) = failure {
+                self.note(failure)?;
+            }
+            wait = Duration::ZERO;
+            count += 1;
+            // Reading the clock for each record would cost as much as passing over it.
+            if count.is_multiple_of(256) && (Instant::now() >= until || stop.is_cancelled()) {
+                break false;
+            }
+        };
+        if let Some((place, next)) = current {
+            self.positions.insert(place, next);
+        }
+        self.uncommitted |= count > 0;
+        if idle {
+            self.take_changes();
+        }
+        self.desk.report();
+        Ok(idle)
+    }
+
+    /// What the callback noted during the last poll.
+    fn take_changes(&mut self) {
+        for change in self.consumer.context().take_changes() {
+            match change {
+                Change::Began { topic, partition, offset } => {
+                    if let Some(source) = self.desk.source_of(&topic) {
+                        self.positions.insert((source, partition), offset);
+                        self.uncommitted = true;
+                    }
+                }
+                Change::Gone { topic, partition } => {
+                    if let Some(source) = self.desk.source_of(&topic) {
+                        self.positions.remove(&(source, partition));
+                    }
+                }
+                Change::CommitFailed => self.uncommitted = true,
+            }
+        }
+    }
+
+    fn commit(&mut self, mode: CommitMode) -> Result<(), Failure> {
+        self.producer.settle(SEND_WITHIN * 2).map_err(Failure::Unsent)?;
+        self.committed_at = Instant::now();
+        if !self.uncommitted || self.positions.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::new();
+        for ((source, partition), offset) in &self.positions {
+            let topic = &self.intake.sources[*source].topic;
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).map_err(Failure::Settings)?;
+        }
+        match self.consumer.commit(&list, mode) {
+            Ok(()) => self.uncommitted = false,
+            // The next turn tries again.
+            Err(failure) => info!("Offsets of the sources on {} not committed: {failure}", self.intake.cluster),
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, failure: KafkaError) -> Result<(), Failure> {
+        if let Some((code, _)) = self.consumer.client().fatal_error() {
+            return Err(Failure::Fatal(KafkaError::MessageConsumptionFatal(code)));
+        }
+        if matches!(failure, KafkaError::MessageConsumptionFatal(_)) {
+            return Err(Failure::Fatal(failure));
+        }
+        if failure.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+            for (topic, partition, offset) in start::mend(&self.consumer, &self.consumer.context().starts) {
+                if let Some(source) = self.desk.source_of(&topic) {
+                    self.positions.insert((source, partition), offset);
+                    self.uncommitted = true;
+                }
+            }
+        } else {
+            info!("Reading the sources on {}: {failure}", self.intake.cluster);
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) {
         self.consumer.unsubscribe();
-        Ok(())
-    }
-
-    /// One batch: read, produce, wait for the acknowledgements, commit.
-    fn turn(&mut self) -> Result<(), IntakeError> {
-        let mut span = Span::new();
         let began = Instant::now();
-        let mut count = 0;
-        let mut wait = POLL_WAIT;
-        // Whoever reads a slice of the batch borrows only the consumer.
-        let Self { settings, consumer, deliveries, figures, .. } = self;
-        while count < BATCH_MAX && began.elapsed() < BATCH_FOR.max(wait) {
-            match consumer.poll(wait) {
-                Some(Ok(message)) => {
-                    count += 1;
-                    note(&mut span, &message);
-                    take(settings, deliveries, figures, &message);
-                }
-                Some(Err(failure)) => {
-                    let fatal = consumer.client().fatal_error().is_some();
-                    if fatal || matches!(failure, KafkaError::MessageConsumptionFatal(_)) {
-                        return Err(IntakeError::Fatal { cluster: settings.cluster.clone(), source: failure });
-                    }
-                    info!("Reading sources of cluster {}: {failure}", settings.cluster);
-                }
-                None => break,
-            }
-            wait = Duration::from_millis(1);
-        }
-        if count > 0 {
-            self.finish(&span);
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, span: &Span) {
-        match self.deliveries.settle(SILENCE_MAX) {
-            Ok(()) => {
-                let mut offsets = TopicPartitionList::new();
-                for ((topic, partition), (_, next)) in span {
-                    if let Err(why) = offsets.add_partition_offset(topic, *partition, Offset::Offset(*next)) {
-                        debug!("{why}");
-                    }
-                }
-                if let Err(why) = self.consumer.commit(&offsets, CommitMode::Async) {
-                    // Read again after the next restart; the worker knows the events.
-                    debug!("Offsets were not committed: {why}");
-                }
-            }
-            Err(why) => {
-                warn!("Events were not acknowledged, the batch is read again: {why}");
-                match Deliveries::new(&self.settings.own_cluster.producer()) {
-                    Ok(fresh) => self.deliveries = fresh,
-                    Err(why) => error!("{why}"),
-                }
-                for ((topic, partition), (first, _)) in span {
-                    if let Err(why) = self.consumer.seek(topic, *partition, Offset::Offset(*first), ANSWER_WITHIN) {
-                        // Taken away meanwhile: its new owner starts from the committed offset.
-                        debug!("{why}");
-                    }
-                }
-            }
-        }
-    }
-
-    fn report(&mut self) {
-        let now = Instant::now();
-        if self.reported.is_some_and(|last| now.duration_since(last) < REPORT_EVERY) {
-            return;
-        }
-        self.reported = Some(now);
-        let joined = *self.consumer.context().joined.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let sources: Vec<SourceStatus> = self
-            .settings
-            .sources
-            .iter()
-            .zip(&self.figures)
-            .map(|(source, figures)| SourceStatus {
-                name: source.rules.name.clone(),
-                topic: source.topic.clone(),
-                last_record_at: figures.last,
-                silent_after_s: None,
-                records: figures.records,
-                elements: figures.elements.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
-            })
-            .collect();
-        self.settings.status.send_modify(|status| {
-            status.kafka.intake_joined |= joined;
-            for source in sources {
-                match status.sources.iter_mut().find(|known| known.name == source.name) {
-                    Some(known) => *known = source,
-                    None => status.sources.push(source),
-                }
-            }
-        });
-    }
-}
-
-fn note(span: &mut Span, message: &BorrowedMessage<'_>) {
-    let (offset, next) = (message.offset(), message.offset() + 1);
-    // Mostly the same partition as before, so the name is copied only when it is new.
-    if let Some((_, (_, end))) =
-        span.iter_mut().find(|((topic, partition), _)| topic == message.topic() && *partition == message.partition())
-    {
-        *end = next;
-    } else {
-        span.insert((message.topic().to_owned(), message.partition()), (offset, next));
-    }
-}
-
-/// Reads one record and sends what it says.
-fn take(settings: &Settings, deliveries: &mut Deliveries, figures: &mut [Figures], message: &BorrowedMessage<'_>) {
-    let given: Vec<Header<'_>> = message
-        .headers()
-        .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
-        .unwrap_or_default();
-    let record = Record { key: message.key(), value: message.payload(), headers: &given };
-    for (source, figures) in settings.sources.iter().zip(figures) {
-        if source.topic != message.topic() {
-            continue;
-        }
-        let now = clock::now();
-        figures.records += 1;
-        figures.last = Some(now);
-        settings.metrics.record_read(&source.rules.name);
-        let mut place: Option<Place> = None;
-        for reading in read(&record, &source.rules) {
-            let decision = match &reading.verdict {
-                Verdict::Event(event) => event.action.as_str(),
-                Verdict::Ignore { .. } => "ignore",
-                Verdict::Reject(_) => "reject",
-            };
-            *figures.elements.entry(decision).or_insert(0) += 1;
-            settings.metrics.element_decided(&source.rules.name, decision);
-            if matches!(reading.verdict, Verdict::Ignore { .. }) {
-                continue;
-            }
-            let place = place.get_or_insert_with(|| Place::of(message, &record));
-            match reading.verdict {
-                Verdict::Event(event) => {
-                    send(settings, deliveries, source, place, message, reading.element, *event, now)
-                }
-                Verdict::Reject(reject) => {
-                    settings.metrics.dead_letter(&source.rules.name);
-                    warn!(
-                        source = source.rules.name,
-                        topic = message.topic(),
-                        partition = message.partition(),
-                        offset = message.offset(),
-                        "A record was refused to the dead letters: {}",
-                        reject.code.as_str()
-                    );
-                    let letter = dead_letter(
-                        &Refused {
-                            source: &source.rules.name,
-                            cluster: &settings.cluster,
-                            topic: message.topic(),
-                            partition: message.partition(),
-                            offset: message.offset(),
-                            element: &reading.element,
-                            reason: reject.code.as_str(),
-                            detail: &reject.detail,
-                            at: now,
-                            record_sha256: &place.sha256,
-                            key: record.key,
-                            value: record.value,
-                            headers: &given,
-                        },
-                        settings.keep,
-                    );
-                    let target = Target { topic: &settings.topics.dead_letters, partition: None };
-                    let (key, value) = (letter.key.as_deref(), letter.value.as_deref());
-                    deliveries.send(target, key, value, headers(&letter.headers));
-                }
-                Verdict::Ignore { .. } => {}
-            }
+        while native::generation(&self.consumer).is_some() && began.elapsed() < LEAVE_WITHIN {
+            // What still arrives is not committed, so whoever comes next reads it.
+            drop(self.consumer.poll(Duration::from_millis(20)));
         }
     }
 }
 
-/// What is needed only of a record that says something.
-struct Place {
-    sha256: String,
-    traceparent: Option<String>,
-}
-
-impl Place {
-    fn of(message: &BorrowedMessage<'_>, record: &Record<'_>) -> Self {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, record.value.unwrap_or_default());
-        let given = record.headers.iter().find(|(name, _)| *name == trace::TRACEPARENT).and_then(|(_, value)| *value);
-        let parent = given.and_then(|value| std::str::from_utf8(value).ok());
-        let span = trace::intake_span(message.topic(), message.partition(), message.offset(), parent);
-        Self {
-            sha256: digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
-            traceparent: trace::traceparent(&span, parent),
-        }
+fn pause(stop: &CancellationToken) {
+    let began = Instant::now();
+    while began.elapsed() < PAUSE && !stop.is_cancelled() {
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call, and a struct for it would only repeat the names")]
-fn send(
-    settings: &Settings,
-    deliveries: &mut Deliveries,
-    source: &Source,
-    place: &Place,
-    message: &BorrowedMessage<'_>,
-    element: String,
-    event: PersonEvent,
-    now: Timestamp,
-) {
-    let key = event.subject.person_key.0.clone();
-    let normalised = Normalised {
-        event,
-        origin: Origin {
-            source: source.rules.name.clone(),
-            cluster: settings.cluster.clone(),
-            topic: message.topic().to_owned(),
-            partition: message.partition(),
-            offset: message.offset(),
-            element,
-            record_sha256: place.sha256.clone(),
-            received_at: now,
-            authenticity: Authenticity::TopicAcl,
-        },
-        traceparent: place.traceparent.clone(),
-    };
-    let value = serde_json::to_vec(&normalised).expect("an event is plain data with text keys");
-    let carried: Vec<(String, Vec<u8>)> =
-        place.traceparent.iter().map(|context| (trace::TRACEPARENT.to_owned(), context.clone().into_bytes())).collect();
-    let target = Target { topic: &settings.topics.events, partition: Some(PARTITION) };
-    deliveries.send(target, Some(key.as_bytes()), Some(&value), headers(&carried));
+/// What the callbacks tell the loop.
+enum Change {
+    /// A partition begins where the configuration says, because the group has no offset of it.
+    Began { topic: String, partition: i32, offset: i64 },
+    /// A partition is not ours any more.
+    Gone { topic: String, partition: i32 },
+    /// An asynchronous commit failed.
+    CommitFailed,
 }
 
-/// Takes part in the group: a partition without an offset begins where its source says.
-struct Membership {
+/// Takes part in the group. The callbacks run inside the loop's own poll.
+struct Member {
     starts: BTreeMap<String, StartAt>,
-    joined: Mutex<bool>,
+    changes: Mutex<Vec<Change>>,
 }
 
-impl Membership {
+impl Member {
+    fn take_changes(&self) -> Vec<Change> {
+        std::mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn changed(&self, change: Change) {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+    }
+
     fn assign(&self, consumer: &BaseConsumer<Self>, given: &TopicPartitionList) -> KafkaResult<()> {
-        let begin = self.begin(consumer, given).unwrap_or_else(|why| {
-            // The committed offset, or the oldest record: reading twice is harmless.
-            warn!("The first offsets could not be looked up, reading on from the committed ones: {why}");
-            given.clone()
-        });
+        let beginnings = start::beginnings(consumer, &self.starts, given)?;
+        for began in beginnings.began {
+            self.changed(Change::Began { topic: began.0, partition: began.1, offset: began.2 });
+        }
         match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(&begin),
-            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(&begin),
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(&beginnings.list),
+            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(&beginnings.list),
         }
     }
 
-    fn begin(&self, consumer: &BaseConsumer<Self>, given: &TopicPartitionList) -> KafkaResult<TopicPartitionList> {
-        let committed = consumer.committed_offsets(given.clone(), ANSWER_WITHIN)?;
-        let mut begin = TopicPartitionList::new();
-        for element in committed.elements() {
-            let (topic, partition) = (element.topic(), element.partition());
-            let offset = match (element.offset(), self.starts.get(topic)) {
-                (offset @ Offset::Offset(_), _) => offset,
-                (_, Some(StartAt::Latest)) => Offset::End,
-                (_, Some(StartAt::Time(at))) => {
-                    let mut asked = TopicPartitionList::new();
-                    asked.add_partition_offset(topic, partition, Offset::Offset(at.as_millisecond()))?;
-                    let found = consumer.offsets_for_times(asked, ANSWER_WITHIN)?;
-                    match found.elements().first().map(rdkafka::topic_partition_list::TopicPartitionListElem::offset) {
-                        Some(offset @ Offset::Offset(_)) => offset,
-                        Some(_) | None => Offset::End,
-                    }
-                }
-                (_, Some(StartAt::Earliest) | None) => Offset::Beginning,
-            };
-            begin.add_partition_offset(topic, partition, offset)?;
+    fn revoke(&self, consumer: &BaseConsumer<Self>, taken: &TopicPartitionList) -> KafkaResult<()> {
+        for element in taken.elements() {
+            self.changed(Change::Gone { topic: element.topic().to_owned(), partition: element.partition() });
         }
-        Ok(begin)
+        match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_unassign(taken),
+            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.unassign(),
+        }
     }
 }
 
-impl ClientContext for Membership {
+impl ClientContext for Member {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         context::log_line(level, facility, message);
     }
@@ -440,20 +415,20 @@ impl ClientContext for Membership {
     fn stats_raw(&self, _: &[u8]) {}
 }
 
-impl ConsumerContext for Membership {
+impl ConsumerContext for Member {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let assigned = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        let result = if assigned {
-            *self.joined.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
-            self.assign(consumer, list)
-        } else {
-            match consumer.rebalance_protocol() {
-                RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
-                RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.unassign(),
-            }
-        };
-        if let Err(why) = result {
-            error!("The assignment of the intake could not be applied: {why}");
+        debug!("Intake: {} partitions {}", list.count(), if assigned { "more" } else { "less" });
+        let result = if assigned { self.assign(consumer, list) } else { self.revoke(consumer, list) };
+        if let Err(failure) = result {
+            error!("The assignment of the intake could not be applied: {failure}");
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(failure) = result {
+            info!("Offsets of the sources not committed, trying again: {failure}");
+            self.changed(Change::CommitFailed);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! and acts on it only after `Ok`. After any other result its memory is void: it restores again. Answers that belong
 //! to the time before are to be dropped by the caller.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -15,10 +15,11 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use super::context;
 use super::names::{PARTITION, TopicNames};
+use super::rejoin::Rejoins;
 use super::restore::{RestoreError, Restored, Restorer};
 use super::settings::KafkaSettings;
 use super::writer::{ANSWER_WITHIN, Writer};
@@ -32,12 +33,16 @@ pub struct Log {
     settings: KafkaSettings,
     names: TopicNames,
     instance: String,
+    wake: Wake,
     member: BaseConsumer<Membership>,
+    rejoins: Rejoins,
     restorer: Restorer,
     /// Present from a restore until the next change, or the next commit that did not succeed.
     writer: Option<Writer>,
     assigned: bool,
 }
+
+type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// What happened to the ownership of the events partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +125,7 @@ pub enum JoinError {
 /// Why the worker's consumer cannot go on.
 #[derive(Debug, Error)]
 pub enum PollError {
-    /// Two running instances carry the same name.
+    /// Two running instances carry the same name and have thrown each other out several times.
     #[error("another instance runs under the name {instance:?}; give every instance its own name")]
     NameTaken {
         /// The name.
@@ -168,17 +173,16 @@ impl Log {
     ) -> Result<Self, JoinError> {
         let unreachable =
             |source| JoinError::Unreachable { bootstrap_servers: settings.bootstrap_servers().to_owned(), source };
-        let membership = Membership { topic: names.events.clone(), changes: Mutex::default() };
-        let mut member: BaseConsumer<Membership> =
-            settings.worker(names, instance).create_with_context(membership).map_err(JoinError::Settings)?;
-        member.set_nonempty_callback(wake);
         let restorer = Restorer::connect(settings, names).map_err(unreachable)?;
-        member.subscribe(&[&names.events]).map_err(unreachable)?;
+        let wake: Wake = Arc::new(wake);
+        let member = Membership::join(settings, names, instance, &wake).map_err(JoinError::Settings)?;
         Ok(Self {
             settings: settings.clone(),
             names: names.clone(),
             instance: instance.to_owned(),
+            wake,
             member,
+            rejoins: Rejoins::default(),
             restorer,
             writer: None,
             assigned: false,
@@ -198,20 +202,29 @@ impl Log {
         let mut polled = Polled::default();
         let mut wait = wait;
         while polled.records.len() < RECORDS_PER_POLL {
-            match self.member.poll(wait) {
+            let failure = match self.member.poll(wait) {
                 // Between the assignment and the end of the restore nothing may be taken.
-                Some(Ok(record)) if self.writer.is_some() => polled.records.push(event_record(&record)),
-                Some(Ok(record)) => debug!(offset = record.offset(), "Record before the restore left out"),
-                Some(Err(failure)) => self.note(failure)?,
+                Some(Ok(record)) if self.writer.is_some() => {
+                    polled.records.push(event_record(&record));
+                    None
+                }
+                Some(Ok(record)) => {
+                    debug!(offset = record.offset(), "Record before the restore left out");
+                    None
+                }
+                Some(Err(failure)) => Some(failure),
                 None => {
                     polled.more = false;
                     break;
                 }
+            };
+            if let Some(failure) = failure {
+                self.note(failure)?;
             }
             polled.more = true;
             wait = Duration::ZERO;
         }
-        polled.change = self.member.context().latest_change();
+        polled.change = self.member.context().take_change();
         if let Some(change) = polled.change {
             info!("Partition {PARTITION} of {}: {change:?}", self.names.events);
             self.assigned = change == Change::Assigned;
@@ -225,20 +238,31 @@ impl Log {
         Ok(polled)
     }
 
-    fn note(&self, failure: KafkaError) -> Result<(), PollError> {
-        let fatal = self.member.client().fatal_error();
-        let code = fatal.as_ref().map(|(code, _)| *code).or(failure.rdkafka_error_code());
-        match code {
-            Some(RDKafkaErrorCode::FencedInstanceId) => Err(PollError::NameTaken { instance: self.instance.clone() }),
-            Some(RDKafkaErrorCode::AutoOffsetReset) => Err(PollError::Gap),
-            Some(_) | None if fatal.is_some() || matches!(failure, KafkaError::MessageConsumptionFatal(_)) => {
-                Err(PollError::Fatal(failure))
-            }
-            Some(_) | None => {
-                info!("Reading {}: {failure}", self.names.events);
-                Ok(())
-            }
+    fn note(&mut self, failure: KafkaError) -> Result<(), PollError> {
+        let fatal = self.member.client().fatal_error().map(|(code, _)| code);
+        let is_fatal = fatal.is_some() || matches!(failure, KafkaError::MessageConsumptionFatal(_));
+        if failure.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+            return Err(PollError::Gap);
         }
+        if !is_fatal {
+            info!("Reading {}: {failure}", self.names.events);
+            return Ok(());
+        }
+        if !self.rejoins.again(Instant::now()) {
+            let fenced = fatal.or(failure.rdkafka_error_code()) == Some(RDKafkaErrorCode::FencedInstanceId);
+            let instance = self.instance.clone();
+            return Err(if fenced { PollError::NameTaken { instance } } else { PollError::Fatal(failure) });
+        }
+        warn!("Thrown out of group {}, joining again: {failure}", self.names.worker_group);
+        self.writer = None;
+        let member = Membership::join(&self.settings, &self.names, &self.instance, &self.wake);
+        let former = std::mem::replace(&mut self.member, member.map_err(PollError::Fatal)?);
+        // Closing waits for brokers.
+        std::thread::spawn(move || drop(former));
+        if self.assigned {
+            self.member.context().changed(Change::Lost);
+        }
+        Ok(())
     }
 
     /// Takes the log over: fences and ends whatever another owner left, reads the state to its end, and lets the
@@ -341,16 +365,30 @@ fn event_record(record: &BorrowedMessage<'_>) -> EventRecord {
 /// Takes part in the group. The callback runs inside [`Log::poll`], on its thread.
 struct Membership {
     topic: String,
-    changes: Mutex<Option<Change>>,
+    change: Mutex<Option<Change>>,
 }
 
 impl Membership {
-    fn latest_change(&self) -> Option<Change> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn join(
+        settings: &KafkaSettings,
+        names: &TopicNames,
+        instance: &str,
+        wake: &Wake,
+    ) -> KafkaResult<BaseConsumer<Self>> {
+        let membership = Self { topic: names.events.clone(), change: Mutex::default() };
+        let mut member: BaseConsumer<Self> = settings.worker(names, instance).create_with_context(membership)?;
+        let wake = Arc::clone(wake);
+        member.set_nonempty_callback(move || wake());
+        member.subscribe(&[&names.events])?;
+        Ok(member)
+    }
+
+    fn take_change(&self) -> Option<Change> {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn changed(&self, change: Change) {
-        *self.changes.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
+        *self.change.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, given: &TopicPartitionList) -> KafkaResult<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
+use super::intake::SEND_WITHIN;
 use super::names::TopicNames;
 use crate::config::{Advanced, Cluster, SecretError};
 
@@ -16,7 +17,7 @@ pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 const RECONNECT_BACKOFF_MS: u32 = 500;
 
 /// A commit that took longer may have been sent twice, and the first copy may still be on its way: librdkafka does not
-/// know KIP-890, so that copy would end the *next* transaction. The fastest retry seen with [`RECONNECT_BACKOFF_MS`]
+/// know KIP-890, so that copy would end the *next* transaction. The fastest retry seen with the reconnect backoff set here
 /// was 452 ms.
 pub const COMMIT_WITHOUT_RETRY: Duration = Duration::from_millis(300);
 
@@ -115,13 +116,6 @@ impl KafkaSettings {
         config
     }
 
-    /// The intake's consumer of source topics.
-    pub(super) fn intake(&self, names: &TopicNames, instance: &str) -> ClientConfig {
-        let mut config = self.member(&names.intake_group, instance);
-        config.set("auto.offset.reset", "earliest").set("queued.max.messages.kbytes", "32768");
-        config
-    }
-
     /// The worker's transactional producer.
     pub(super) fn writer(&self, names: &TopicNames) -> ClientConfig {
         let mut config = self.producer();
@@ -148,6 +142,21 @@ impl KafkaSettings {
             // Java's partitioner: a producer in another language puts the same key into the same partition.
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "5");
+        config
+    }
+
+    /// The intake's producer: it gives up soon enough for the consumer beside it to stay in its group.
+    pub(super) fn intake_producer(&self) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("message.timeout.ms", SEND_WITHIN.as_millis().to_string()).set("linger.ms", "1");
+        config
+    }
+
+    /// The intake's consumer of source topics. An offset out of range is an alarm, and where to begin at the first
+    /// start differs by source: neither is left to a reset.
+    pub(super) fn intake(&self, names: &TopicNames, instance: &str) -> ClientConfig {
+        let mut config = self.member(&names.intake_group, instance);
+        config.set("auto.offset.reset", "error");
         config
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Pure: no socket and no clock. [`super::server`] feeds it.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use jiff::Timestamp;
 
 use super::access::Caller;
@@ -352,13 +354,13 @@ fn tagged(asked: &Asked, mut outcome: Outcome) -> Result<Outcome, Refusal> {
     Ok(outcome)
 }
 
-/// 32 hex digits that differ when the body does (FNV-1a over 128 bits).
+/// 32 hex digits that differ when the body does.
 fn computed_tag(body: &[u8]) -> String {
-    let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
-    for byte in body {
-        hash = (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-    }
-    format!("{hash:032x}")
+    let mut hasher = DefaultHasher::new();
+    hasher.write(body);
+    let first = hasher.finish();
+    hasher.write_u64(first);
+    format!("{first:016x}{:016x}", hasher.finish())
 }
 
 /// The answer as it goes out, spoiled where a fault says so.
@@ -383,6 +385,7 @@ fn spoil(mut outcome: Outcome, mut headers: Vec<(String, String)>, verdict: &Ver
                 }
             }
             Deformation::Html200 => {
+                outcome.status = 200;
                 outcome.body = ROUTER_PAGE.as_bytes().to_vec();
                 outcome.headers = vec![("Content-Type", "text/html; charset=utf-8".to_owned())];
             }

@@ -77,7 +77,7 @@ pub enum Fault {
     LostNextRange,
     /// `Next-Range` leads back to the same page, again and again.
     RepeatedNextRange,
-    /// A 2xx answer keeps its status, but its body is a web page.
+    /// A 2xx answer becomes a 200 whose body is a web page.
     Html200,
     /// Something happens on Heroku just before the request takes effect.
     Before(WorldChange),

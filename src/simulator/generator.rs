@@ -86,7 +86,7 @@ fn furnish(
         };
         world.add_member(team, person, role);
     }
-    if place % 3 == 0 {
+    if place.is_multiple_of(3) {
         world.add_space(&format!("{team}-space"), team);
         for person in chosen.iter().skip(2).take(3) {
             world.add_space_access(&format!("{team}-space"), person);
@@ -94,7 +94,7 @@ fn furnish(
     }
     for number in 0..apps {
         let app = app_name(team, number);
-        if place % 3 == 0 && number == 0 {
+        if place.is_multiple_of(3) && number == 0 {
             world.add_app_in_space(&app, &format!("{team}-space"));
         } else {
             world.add_app(&app, team);
@@ -242,7 +242,7 @@ fn people(dice: &mut StdRng, count: u32, domain: &str) -> Vec<String> {
 fn people_outside(dice: &mut StdRng, count: u32) -> Vec<String> {
     let mut all = people(dice, count, "agency.example");
     for person in &mut all {
-        if dice.next_u32() % 3 == 0 {
+        if dice.next_u32().is_multiple_of(3) {
             *person = person.replace("agency.example", "freelance.example");
         }
     }

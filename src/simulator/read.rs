@@ -18,6 +18,7 @@ use super::views::{
 
 /// What a read found.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one reply is made at a time")]
 pub enum Found<'w> {
     /// One object.
     One(View<'w>),

@@ -153,21 +153,20 @@ impl Shared {
     fn release(&self) {
         self.releases.send_modify(|count| *count += 1);
     }
+}
 
-    /// Waits until the next release, or until the time is over.
-    async fn hold(&self, hold: Hold) {
-        let mut releases = self.releases.subscribe();
-        releases.mark_unchanged();
-        let released = async {
-            // An error means that the simulator is gone.
-            let _ = releases.changed().await;
-        };
-        match hold.ms {
-            Some(ms) => {
-                let _ = tokio::time::timeout(Duration::from_millis(ms), released).await;
-            }
-            None => released.await,
+/// Waits for a release after `releases` was subscribed, or until the time is over. Whoever holds something subscribes
+/// before it can be seen that it is held, so that a release right afterwards is not missed.
+async fn hold(hold: Hold, mut releases: watch::Receiver<u64>) {
+    let released = async {
+        // An error means that the simulator is gone.
+        let _ = releases.changed().await;
+    };
+    match hold.ms {
+        Some(ms) => {
+            let _ = tokio::time::timeout(Duration::from_millis(ms), released).await;
         }
+        None => released.await,
     }
 }
 
@@ -191,11 +190,12 @@ async fn api(
 
 /// One request from its arrival to its answer.
 async fn exchange(shared: &Shared, asked: &Asked, scissors: &Scissors) -> Answer {
+    let since_arrival = shared.releases.subscribe();
     let (sequence, verdict) = shared.heroku().arrive(asked, clock::now());
     pause(shared.options.latency / 2).await;
     pause(Duration::from_millis(verdict.delay_ms)).await;
-    if let Some(hold) = verdict.hold_request {
-        shared.hold(hold).await;
+    if let Some(time) = verdict.hold_request {
+        hold(time, since_arrival).await;
     }
     let cut_answer = Answer { status: 500, headers: Vec::new(), body: Vec::new() };
     if verdict.cut_before_effect {
@@ -203,9 +203,10 @@ async fn exchange(shared: &Shared, asked: &Asked, scissors: &Scissors) -> Answer
         shared.heroku().journal.close(sequence, Status::Without(Unanswered::Cut), clock::now());
         return cut_answer;
     }
+    let since_effect = shared.releases.subscribe();
     let answer = shared.heroku().serve(asked, sequence, &verdict, clock::now());
-    if let Some(hold) = verdict.hold_answer {
-        shared.hold(hold).await;
+    if let Some(time) = verdict.hold_answer {
+        hold(time, since_effect).await;
     }
     pause(shared.options.latency - shared.options.latency / 2).await;
     let status = match verdict.cut {

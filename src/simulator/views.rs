@@ -19,7 +19,6 @@ use super::switches::InviteeWithoutAccount;
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 #[expect(missing_docs, reason = "each variant wraps the view of that name")]
-#[expect(clippy::large_enum_variant, reason = "an app's view is the largest and the commonest")]
 pub enum View<'w> {
     Account(AccountView<'w>),
     Team(TeamView<'w>),
@@ -100,7 +99,9 @@ impl OptionalId {
 pub struct IdentityProvider<'w> {
     id: Uuid,
     name: &'static str,
-    redacted: bool,
+    /// Only where a person's entry names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<bool>,
     owner: IdentityProviderOwner<'w>,
 }
 
@@ -318,7 +319,9 @@ impl Serialize for OwnerAddress<'_> {
 pub struct SpaceOfApp<'w> {
     pub id: SpaceId,
     pub name: &'w str,
-    pub shield: bool,
+    /// Only in `app`, not in `team-app`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shield: Option<bool>,
 }
 
 /// `collaborator` and `team-app-collaborator`.
@@ -561,24 +564,24 @@ impl World {
 
     pub(super) fn team_app_view<'w>(&'w self, caller: AccountId, app: &'w App) -> View<'w> {
         View::TeamApp(TeamAppView {
-            common: self.app_fields(app),
+            common: self.app_fields(app, None),
             joined: app.collaborators.get(&caller).is_some(),
             locked: app.locked,
         })
     }
 
     pub(super) fn app_view<'w>(&'w self, app: &'w App) -> View<'w> {
-        View::App(AppView { common: self.app_fields(app), generation: CEDAR })
+        View::App(AppView { common: self.app_fields(app, Some(false)), generation: CEDAR })
     }
 
-    fn app_fields<'w>(&'w self, app: &'w App) -> AppFields<'w> {
+    fn app_fields<'w>(&'w self, app: &'w App, shield: Option<bool>) -> AppFields<'w> {
         let team = app.team().map(|team| {
             let team = &self.teams[&team];
             Named { id: team.id, name: team.name.as_str() }
         });
         let space = app.space.map(|space| {
             let space = &self.spaces[&space];
-            SpaceOfApp { id: space.id, name: &space.name, shield: false }
+            SpaceOfApp { id: space.id, name: &space.name, shield }
         });
         AppFields {
             acm: false,
@@ -691,7 +694,7 @@ impl World {
         View::Enterprise(EnterpriseView {
             created_at: At(enterprise.created_at),
             id: enterprise.id,
-            identity_provider: Some(identity_provider(enterprise)),
+            identity_provider: Some(IdentityProvider { redacted: None, ..identity_provider(enterprise) }),
             name: &enterprise.name,
             permissions: &member.permissions,
             trial: false,
@@ -800,7 +803,7 @@ fn identity_provider(enterprise: &Enterprise) -> IdentityProvider<'_> {
     IdentityProvider {
         id: crate::model::ids::computed(&["identity provider", &enterprise.id.to_string()]),
         name: "saml",
-        redacted: true,
+        redacted: Some(true),
         owner: IdentityProviderOwner { id: enterprise.id, name: &enterprise.name, r#type: "enterprise-account" },
     }
 }

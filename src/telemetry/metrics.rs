@@ -119,19 +119,19 @@ impl Metrics {
         }))
     }
 
-    /// Counts one record read from a source.
-    pub fn record_read(&self, source: &str) {
-        self.0.records.add(1, &[text("source", source)]);
+    /// Counts records read from a source.
+    pub fn records_read(&self, source: &str, count: u64) {
+        self.0.records.add(count, &[text("source", source)]);
     }
 
-    /// Counts one element of a record. `decision` is one of those that `explain` prints.
-    pub fn element_decided(&self, source: &str, decision: &'static str) {
-        self.0.elements.add(1, &[text("source", source), fixed("decision", decision)]);
+    /// Counts elements of records. `decision` is one of those that `explain` prints.
+    pub fn elements_decided(&self, source: &str, decision: &'static str, count: u64) {
+        self.0.elements.add(count, &[text("source", source), fixed("decision", decision)]);
     }
 
-    /// Counts one refusal that went to the dead-letters topic.
-    pub fn dead_letter(&self, source: &str) {
-        self.0.dead_letters.add(1, &[text("source", source)]);
+    /// Counts refusals that went to the dead-letters topic.
+    pub fn dead_letters(&self, source: &str, count: u64) {
+        self.0.dead_letters.add(count, &[text("source", source)]);
     }
 
     /// Counts Heroku's answer to one removal.

@@ -13,8 +13,7 @@ const KEY_AND_HEADERS_MAX: usize = 64 * 1024;
 const OURS: &str = "dlq-";
 
 /// Headers that carry somebody's credentials when a bridge has copied them from an HTTP request.
-const SECRETS: [&str; 6] =
-    ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-hub-signature"];
+const SECRETS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
 
 /// A refused record: where it lies and why it was refused.
 #[derive(Debug, Clone, Copy)]

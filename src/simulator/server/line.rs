@@ -40,7 +40,7 @@ impl Scissors {
 
     /// Cuts so that the last `bytes` of the next answer are lost.
     pub(super) fn cut_last(&self, bytes: usize) {
-        self.0.store(bytes.max(1).min(CUT - 1), Ordering::SeqCst);
+        self.0.store(bytes.clamp(1, CUT - 1), Ordering::SeqCst);
     }
 }
 

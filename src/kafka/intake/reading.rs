@@ -1,0 +1,187 @@
+//! One source record: read it, and send what comes of it.
+
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use tracing::{info, warn};
+
+use super::figures::SourceFigures;
+use super::{Intake, IntakeSource};
+use crate::clock;
+use crate::kafka::delivery::{Deliveries, Target, headers};
+use crate::kafka::names::PARTITION;
+use crate::model::event::{Authenticity, Normalised, Origin};
+use crate::sources::{self, Header, Reading, Record, Verdict};
+use crate::telemetry::trace::{self, TRACEPARENT};
+use crate::wire::{Keep, Refused, dead_letter};
+
+/// Name of an ignored element in figures and metrics.
+const IGNORE: &str = "ignore";
+const NEEDS_LOOKUP: &str = "needs_lookup";
+const REJECT: &str = "reject";
+
+/// Reads the records of all sources of one intake, and counts.
+pub(super) struct Desk<'a> {
+    intake: &'a Intake,
+    /// Since the last report, for each source.
+    counts: Vec<SourceFigures>,
+    /// The source of the record before: records come in runs.
+    last: usize,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(intake: &'a Intake) -> Self {
+        Self { intake, counts: vec![SourceFigures::default(); intake.sources.len()], last: 0 }
+    }
+
+    /// Index of the source that a topic belongs to.
+    pub(super) fn source_of(&self, topic: &str) -> Option<usize> {
+        self.intake.sources.iter().position(|source| source.topic == topic)
+    }
+
+    /// Reads a record and hands what comes of it to the producer. Returns the index of its source.
+    pub(super) fn read(&mut self, record: &BorrowedMessage<'_>, producer: &mut Deliveries) -> Option<usize> {
+        let topic = record.topic();
+        if self.intake.sources.get(self.last).is_none_or(|source| source.topic != topic) {
+            self.last = self.source_of(topic)?;
+        }
+        let source = &self.intake.sources[self.last];
+        let headers: Vec<Header<'_>> = record
+            .headers()
+            .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
+            .unwrap_or_default();
+        let raw = Record { key: record.key(), value: record.payload(), headers: &headers };
+        let readings = sources::read(&raw, &source.rules);
+        let counts = &mut self.counts[self.last];
+        counts.records += 1;
+        let mut says_something = false;
+        for reading in &readings {
+            let decision = decision(reading);
+            says_something |= decision != IGNORE;
+            *counts.elements.entry(decision).or_default() += 1;
+        }
+        if says_something {
+            let place = Place { topic, partition: record.partition(), offset: record.offset() };
+            self.write(source, place, &raw, readings, producer);
+        }
+        Some(self.last)
+    }
+
+    fn write(
+        &self,
+        source: &IntakeSource,
+        place: Place<'_>,
+        raw: &Record<'_>,
+        readings: Vec<Reading>,
+        producer: &mut Deliveries,
+    ) {
+        let parent = raw.headers.iter().find(|(name, _)| *name == TRACEPARENT).and_then(|(_, value)| *value);
+        let parent = parent.and_then(|value| std::str::from_utf8(value).ok());
+        let span = trace::intake_span(place.topic, place.partition, place.offset, parent);
+        let _entered = span.enter();
+        let traceparent = trace::traceparent(&span, parent);
+        let received_at = clock::now();
+        let record_sha256 = sha256(raw.value.unwrap_or_default());
+        // A record with a thousand bad elements is kept once, not a thousand times.
+        let mut keep = self.intake.keep;
+        for reading in readings {
+            match reading.verdict {
+                Verdict::Ignore { .. } => {}
+                Verdict::Event(event) => {
+                    let key = event.subject.person_key.to_string();
+                    let origin = Origin {
+                        source: source.rules.name.clone(),
+                        cluster: self.intake.cluster.clone(),
+                        topic: place.topic.to_owned(),
+                        partition: place.partition,
+                        offset: place.offset,
+                        element: reading.element,
+                        record_sha256: record_sha256.clone(),
+                        received_at,
+                        authenticity: Authenticity::TopicAcl,
+                    };
+                    let normalised = Normalised { event: *event, origin, traceparent: traceparent.clone() };
+                    let value = serde_json::to_vec(&normalised).expect("an event is texts, numbers and lists");
+                    info!(
+                        source = source.rules.name,
+                        event_id = normalised.event.source.event_id,
+                        "Event of kind {} taken in",
+                        normalised.event.action.as_str()
+                    );
+                    let target = Target { topic: &self.intake.names.events, partition: Some(PARTITION) };
+                    producer.send(target, Some(key.as_bytes()), Some(&value), None);
+                }
+                Verdict::Reject(reject) => {
+                    let refused = Refused {
+                        source: &source.rules.name,
+                        cluster: &self.intake.cluster,
+                        topic: place.topic,
+                        partition: place.partition,
+                        offset: place.offset,
+                        element: &reading.element,
+                        reason: reject.code.as_str(),
+                        detail: &reject.detail,
+                        at: received_at,
+                        record_sha256: &record_sha256,
+                        key: raw.key,
+                        value: raw.value,
+                        headers: raw.headers,
+                    };
+                    let letter = dead_letter(&refused, keep);
+                    keep = Keep::Reference;
+                    warn!(
+                        source = source.rules.name,
+                        "Record {}[{}] at offset {} refused: {}",
+                        place.topic,
+                        place.partition,
+                        place.offset,
+                        reject.code.as_str()
+                    );
+                    let target = Target { topic: &self.intake.names.dead_letters, partition: None };
+                    let headers = headers(&letter.headers);
+                    producer.send(target, letter.key.as_deref(), letter.value.as_deref(), headers);
+                }
+            }
+        }
+    }
+
+    /// Adds what was counted to the figures and the metrics.
+    pub(super) fn report(&mut self) {
+        for (source, counts) in self.intake.sources.iter().zip(&mut self.counts) {
+            if counts.records == 0 {
+                continue;
+            }
+            let name = source.rules.name.as_str();
+            self.intake.metrics.records_read(name, counts.records);
+            for (decision, count) in &counts.elements {
+                self.intake.metrics.elements_decided(name, decision, *count);
+                if *decision == REJECT {
+                    self.intake.metrics.dead_letters(name, *count);
+                }
+            }
+            counts.last_record_at = Some(clock::now());
+            self.intake.figures.add(name, counts);
+            *counts = SourceFigures::default();
+        }
+    }
+}
+
+/// Where a record lies.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+}
+
+fn decision(reading: &Reading) -> &'static str {
+    match &reading.verdict {
+        Verdict::Event(event) if event.resolved => event.action.as_str(),
+        Verdict::Event(_) => NEEDS_LOOKUP,
+        Verdict::Ignore { .. } => IGNORE,
+        Verdict::Reject(_) => REJECT,
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,163 @@
+//! Where reading begins: with the group's offset, and at the very first start where the configuration says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaResult;
+use rdkafka::{Offset, TopicPartitionList};
+use tracing::{error, info, warn};
+
+use crate::config::StartAt;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A partition and the offset at which it begins.
+pub(super) type Beginning = (String, i32, i64);
+
+/// Partitions with the offsets to begin at.
+pub(super) struct Beginnings {
+    /// All of them, ready to be assigned.
+    pub(super) list: TopicPartitionList,
+    /// Those of which the group has no offset yet. To be committed soon: otherwise "the next record" would be another
+    /// one after a restart.
+    pub(super) began: Vec<Beginning>,
+}
+
+/// Decides where each of the partitions begins. When the group's offsets cannot be had, librdkafka looks for them
+/// later, and [`mend`] begins those that have none.
+pub(super) fn beginnings<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    starts: &BTreeMap<String, StartAt>,
+    given: &TopicPartitionList,
+) -> KafkaResult<Beginnings> {
+    let mut list = TopicPartitionList::new();
+    let mut began = Vec::new();
+    let partitions = places(given);
+    let committed = committed(consumer, &partitions);
+    for (topic, partition) in partitions {
+        let place = (topic, partition);
+        let offset = match committed.as_ref().map(|offsets| offsets.get(&place)) {
+            Ok(Some(offset)) => Offset::Offset(*offset),
+            Ok(None) => match first(consumer, starts, &place) {
+                Ok(offset) => {
+                    began.push((place.0.clone(), place.1, offset));
+                    Offset::Offset(offset)
+                }
+                Err(failure) => {
+                    warn!("Where {}[{}] begins cannot be found out yet: {failure}", place.0, place.1);
+                    Offset::Stored
+                }
+            },
+            Err(failure) => {
+                info!("The group's offset of {}[{}] is not known yet: {failure}", place.0, place.1);
+                Offset::Stored
+            }
+        };
+        list.add_partition_offset(&place.0, place.1, offset)?;
+    }
+    Ok(Beginnings { list, began })
+}
+
+/// Puts right what has no valid offset: begins what was never begun, and goes on with the oldest record where records
+/// were deleted before they were read. Returns where each of them goes on.
+pub(super) fn mend<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    starts: &BTreeMap<String, StartAt>,
+) -> Vec<Beginning> {
+    let assigned = match consumer.assignment() {
+        // Copied at once: a list that lives when its consumer is dropped would block it for ever.
+        Ok(list) => places(&list),
+        Err(failure) => {
+            warn!("The assignment of the intake is not known: {failure}");
+            return Vec::new();
+        }
+    };
+    let committed = match committed(consumer, &assigned) {
+        Ok(committed) => committed,
+        Err(failure) => {
+            warn!("The offsets of the intake are not known: {failure}");
+            return Vec::new();
+        }
+    };
+    let mut mended = Vec::new();
+    for place in assigned {
+        let (topic, partition) = (&place.0, place.1);
+        let offset = match committed.get(&place) {
+            None => first(consumer, starts, &place),
+            Some(committed) => match consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN) {
+                Ok((low, high)) if (low..=high).contains(committed) => continue,
+                Ok((low, high)) => {
+                    error!(
+                        "{topic}[{partition}] holds offsets {low} to {high}, and the next to read was {committed}: \
+                         records were deleted unread; going on with the oldest"
+                    );
+                    Ok(low)
+                }
+                Err(failure) => Err(failure),
+            },
+        };
+        let sought = offset.and_then(|offset| {
+            consumer.seek(topic, partition, Offset::Offset(offset), ANSWER_WITHIN)?;
+            Ok(offset)
+        });
+        match sought {
+            Ok(offset) => mended.push((place.0, partition, offset)),
+            Err(failure) => warn!("{topic}[{partition}] cannot go on yet: {failure}"),
+        }
+    }
+    mended
+}
+
+/// Where a partition begins of which the group has no offset.
+fn first<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    starts: &BTreeMap<String, StartAt>,
+    (topic, partition): &(String, i32),
+) -> KafkaResult<i64> {
+    let start = starts.get(topic).copied().unwrap_or(StartAt::Earliest);
+    let (low, high) = consumer.fetch_watermarks(topic, *partition, ANSWER_WITHIN)?;
+    let offset = match start {
+        StartAt::Earliest => low,
+        StartAt::Latest => high,
+        StartAt::Time(time) => {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(topic, *partition, Offset::Offset(time.as_millisecond()))?;
+            let found = offsets(&consumer.offsets_for_times(list, ANSWER_WITHIN)?);
+            // None: no record is so young.
+            found.into_values().next().unwrap_or(high)
+        }
+    };
+    info!("First start: {topic}[{partition}] begins at offset {offset} ({start:?}; it holds {low} to {high})");
+    Ok(offset)
+}
+
+fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[(String, i32)],
+) -> KafkaResult<BTreeMap<(String, i32), i64>> {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition) in partitions {
+        list.add_partition(topic, *partition);
+    }
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    Ok(offsets(&consumer.committed_offsets(list, ANSWER_WITHIN)?))
+}
+
+fn places(list: &TopicPartitionList) -> Vec<(String, i32)> {
+    list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect()
+}
+
+fn offsets(list: &TopicPartitionList) -> BTreeMap<(String, i32), i64> {
+    let known = |offset| match offset {
+        Offset::Offset(offset) => Some(offset),
+        Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => None,
+    };
+    let elements = list.elements();
+    elements
+        .iter()
+        .filter_map(|element| Some(((element.topic().to_owned(), element.partition()), known(element.offset())?)))
+        .collect()
+}

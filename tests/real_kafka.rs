@@ -1,0 +1,9 @@
+//! Everything that only a real Apache Kafka can show. One broker for the file, its own topics for each test.
+#![cfg(all(feature = "service", feature = "simulator"))]
+
+#[path = "real_kafka/bench.rs"]
+mod bench;
+#[path = "real_kafka/intake.rs"]
+mod intake;
+#[path = "real_kafka/log.rs"]
+mod log;
