@@ -39,6 +39,8 @@ pub enum Command {
     /// List and show cases
     #[command(subcommand)]
     Cases(CasesCommand),
+    /// Test brokers, topics, rights, token and teams; changes nothing
+    Check(CheckArgs),
     /// Check or show the configuration, offline
     #[command(subcommand)]
     Config(ConfigCommand),

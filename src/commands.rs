@@ -3,6 +3,7 @@
 
 mod access;
 pub mod cases;
+pub mod check;
 pub mod completions;
 pub mod config;
 pub mod explain;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::
         Command::Offboard(args) => offboard::run(&args, file, environment, out),
         Command::Explain(args) => explain::run(&args, file, environment, out),
         Command::Cases(command) => cases::run(&command, file, environment, out),
+        Command::Check(args) => check::run(&args, file, environment, out),
         Command::Config(command) => config::run(&command, file, environment, out),
         Command::Completions(args) => completions::run(&args, out),
         Command::Man(args) => man::run(&args, out),

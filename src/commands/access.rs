@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 
 use crate::config::{Config, Environment};
 use crate::engine::budget::{Assumed, Lane};
@@ -37,7 +37,8 @@ impl Access {
     /// Asks Heroku whom the token belongs to. The configured token must be that of the configured account.
     pub(super) async fn gain(config: &Config, ambient: Ambient<'_>) -> anyhow::Result<Self> {
         let (token, token_from) = token(config, ambient)?;
-        let client = service::client(config, token, Gate::new(Assumed::default()), Metrics::default())?;
+        let client = service::client(config, token, Gate::new(Assumed::default()), Metrics::default())
+            .context(Exit::Configuration)?;
         let account = client.account(Lane::Urgent).await.map_err(failure)?;
         Ok(Self { client, account, token_from })
     }
@@ -81,14 +82,14 @@ pub(super) fn configuration(
 
 fn token(config: &Config, ambient: Ambient<'_>) -> anyhow::Result<(Token, &'static str)> {
     if config.heroku.token.as_ref().is_some_and(|token| token.is_configured()) {
-        return Ok((service::token(config)?, "configured token"));
+        return Ok((service::token(config).context(Exit::Configuration)?, "configured token"));
     }
     let key = match ambient {
         Ambient::Allowed(environment) => environment.heroku_api_key(),
         Ambient::Refused => None,
     };
     match (key, ambient) {
-        (Some(key), _) => Ok((Token::fixed(key)?, "HEROKU_API_KEY")),
+        (Some(key), _) => Ok((Token::fixed(key).context(Exit::Configuration)?, "HEROKU_API_KEY")),
         (None, Ambient::Allowed(_)) => {
             Err(anyhow!("no Heroku token: set heroku.token_file, or the variable HEROKU_API_KEY")
                 .context(Exit::Configuration))
