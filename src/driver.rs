@@ -30,7 +30,7 @@ use crate::engine::budget::Lane;
 use crate::engine::policy::Policy;
 use crate::engine::{Effect, Engine, Input, Turn};
 use crate::heroku::{Client, Gate, Scope};
-use crate::http::status::{Role, Status};
+use crate::status::{Role, Status};
 use crate::kafka::names::PARTITION;
 use crate::kafka::{
     Batch, Change, CommitError, EventRecord, JoinError, KafkaSettings, Log, OutgoingRecord, PollError, RestoreError,

@@ -17,7 +17,7 @@ use crate::driver::{self, Worker, WorkerError};
 use crate::engine::budget::Assumed;
 use crate::engine::policy::{self, Policy, SourcePolicy, Timing};
 use crate::heroku::{self, Client, Gate, Scope, Token, TokenError};
-use crate::http::status::SourceStatus;
+use crate::status::SourceStatus;
 use crate::http::{self, Status};
 use crate::kafka::intake::{Figures, Intake, IntakeError, IntakeSource, SourceFigures};
 use crate::kafka::topics::{self, Creation, TopicsError};

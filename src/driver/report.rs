@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::http::status::{CasesStatus, Role};
+use crate::status::{CasesStatus, Role};
 use crate::kafka::{OutgoingRecord, TopicNames};
 use crate::model::outcome::{Outcome, OutcomeRecord};
 use crate::telemetry::Metrics;

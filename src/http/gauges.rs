@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use tokio::sync::watch;
 
-use super::status::{Role, Status};
+use crate::status::{Role, Status};
 use crate::clock;
 use crate::model::outcome::HoldReason;
 
