@@ -30,8 +30,17 @@ pub struct Cli {
 pub enum Command {
     /// Run the service
     Serve(ServeArgs),
+    /// Show what would be removed; reads only
+    Plan(PlanArgs),
+    /// Order the removal of one person
+    Offboard(OffboardArgs),
     /// Show how a record would be read; no Kafka, no Heroku
     Explain(ExplainArgs),
+    /// List and show cases
+    #[command(subcommand)]
+    Cases(CasesCommand),
+    /// Test brokers, topics, rights, token and teams; changes nothing
+    Check(CheckArgs),
     /// Check or show the configuration, offline
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -85,12 +94,14 @@ Examples:
   heroku-deprovisioner plan --json --detailed-exitcode a@larkspur.example
 
 Without a token in the configuration HEROKU_API_KEY is used, and the account
-that it belongs to is named.")]
+that it belongs to is named. Then no configuration file is needed either;
+without one HEROKU_API_URL is honoured, as by Heroku's own command line.")]
 pub struct PlanArgs {
     /// Addresses of the people
     #[arg(required = true, value_name = "ADDRESS")]
     pub addresses: Vec<String>,
-    /// Exit with 3 when somebody has access
+    /// Exit with 3 when somebody has access, with 4 when that cannot be said;
+    /// 0 = everything was read and nobody has
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// Print JSON
@@ -107,12 +118,14 @@ Examples:
       --urgent --yes --wait
 
 Shows the plan and asks, then writes the order to the requests topic. The
-service carries it out, under the same guards as every other event.")]
+service carries it out, under the same guards as every other event. With --wait
+the exit code tells how the case ended: 0 nothing is left, 3 access remains,
+4 held, 75 still running.")]
 pub struct OffboardArgs {
     /// Address of the person
     #[arg(value_name = "ADDRESS")]
     pub address: String,
-    /// Why; it stands in every outcome
+    /// Why, such as the number of a ticket; at most 64 characters
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub reason: String,
     /// Go before everybody else, with the urgent deadline
@@ -238,11 +251,14 @@ pub enum CaseState {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  heroku-deprovisioner cases show 0b6f6a3e-6f0e-5d53-9d0e-1f6b1d1d7c11")]
+  heroku-deprovisioner cases show 0b6f6a3e
+
+A closed case is shown with its case.closed record, while the outcomes topic
+holds it.")]
 pub struct CasesShowArgs {
-    /// The case's id
-    #[arg(value_name = "CASE")]
-    pub case: crate::model::CaseId,
+    /// The case's id, or as much of its beginning as no other has
+    #[arg(value_name = "CASE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub case: String,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

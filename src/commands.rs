@@ -1,10 +1,18 @@
 //! One module for each command. Each takes its arguments and what it needs of the outside, writes its result to `out`
 //! and returns the exit code; progress and questions go to standard error.
 
+mod access;
+pub mod cases;
+pub mod check;
 pub mod completions;
 pub mod config;
 pub mod explain;
+mod kafka_access;
 pub mod man;
+pub mod offboard;
+mod order;
+mod page;
+pub mod plan;
 pub mod serve;
 
 use std::io::Write;
@@ -22,7 +30,11 @@ pub fn run(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::
     let file = config.as_deref();
     match command {
         Command::Serve(args) => serve::run(&args, file, environment),
+        Command::Plan(args) => plan::run(&args, file, environment, out),
+        Command::Offboard(args) => offboard::run(&args, file, environment, out),
         Command::Explain(args) => explain::run(&args, file, environment, out),
+        Command::Cases(command) => cases::run(&command, file, environment, out),
+        Command::Check(args) => check::run(&args, file, environment, out),
         Command::Config(command) => config::run(&command, file, environment, out),
         Command::Completions(args) => completions::run(&args, out),
         Command::Man(args) => man::run(&args, out),

@@ -331,9 +331,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong.
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
-        let file =
-            file.map(Path::to_owned).or_else(|| DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists()));
-        let Some(path) = file else {
+        let Some(path) = find(file) else {
             if environment.settings().next().is_none() {
                 return Err(no_file());
             }
@@ -347,6 +345,11 @@ impl Config {
                 Err(ConfigError { problems: vec![Problem { place: Place::whole(layer), message, remedy: None }] })
             }
         }
+    }
+
+    /// Whether [`Self::load`] would find anything to read.
+    pub fn is_given(file: Option<&Path>, environment: &Environment) -> bool {
+        find(file).is_some() || environment.settings().next().is_some()
     }
 
     /// Reads a text as if it stood in a file called `name`, then the variables.
@@ -407,6 +410,11 @@ impl Config {
             .and_then(|name| Some((name, self.kafka_clusters.get(name)?)))
             .unwrap_or((OWN_CLUSTER, &self.kafka.cluster))
     }
+}
+
+/// The file that was named, or else the first that is there.
+fn find(named: Option<&Path>) -> Option<PathBuf> {
+    named.map(Path::to_owned).or_else(|| DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists()))
 }
 
 fn no_file() -> ConfigError {

@@ -21,6 +21,7 @@ pub mod identity;
 pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod rehearsal;
 pub mod retry;
 pub mod revocation;
 mod work;

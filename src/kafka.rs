@@ -17,6 +17,7 @@
 //! transaction is ever open across a poll, so nothing needs a lock or an epoch.
 
 pub mod embedded;
+pub mod examine;
 pub mod intake;
 pub mod log;
 pub mod names;
@@ -27,18 +28,20 @@ pub mod topics;
 
 mod context;
 mod delivery;
+mod denial;
 mod native;
 mod rejoin;
 mod restore;
 mod scan;
 mod writer;
 
+pub use denial::is_denied;
 pub use embedded::Embedded;
 pub use intake::{Intake, IntakeError, IntakeSource};
 pub use log::{Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled};
 pub use names::TopicNames;
-pub use reader::{Follower, ReadError, Since, TopicRecord, latest};
-pub use restore::{RestoreError, Restored};
+pub use reader::{Follower, ReadError, Since, TopicRecord, find, latest};
+pub use restore::{POSITION_KEY, RestoreError, Restored};
 pub use scan::ScanError;
 pub use send::{SendError, send};
 pub use settings::KafkaSettings;

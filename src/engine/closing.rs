@@ -219,7 +219,7 @@ fn person_part(case: &Case) -> PersonPart {
 }
 
 /// Everything that stops the case now, with the place or the figures.
-fn waits_for(case: &Case) -> Vec<(HoldReason, String)> {
+pub(super) fn waits_for(case: &Case) -> Vec<(HoldReason, String)> {
     let mut waits: Vec<(HoldReason, String)> = case.parked.iter().cloned().collect();
     if case.scans > 0 && !case.coverage.complete && case.mode == Some(Mode::Enforce) {
         let places: Vec<String> =
@@ -248,7 +248,7 @@ fn count(case: &Case, wanted: Settled) -> usize {
         .count()
 }
 
-fn access_after(case: &Case) -> AccessAfter {
+pub(super) fn access_after(case: &Case) -> AccessAfter {
     let stays = case.revocations.iter().any(|known| match known.progress {
         Progress::Settled { how, .. } => how == Settled::Remains,
         Progress::Waiting { .. } | Progress::Intended { .. } | Progress::Attempted { .. } => true,
@@ -260,7 +260,7 @@ fn access_after(case: &Case) -> AccessAfter {
     }
 }
 
-fn residuals(case: &Case) -> Vec<Residual> {
+pub(super) fn residuals(case: &Case) -> Vec<Residual> {
     let remains = |known: &&super::revocation::Revocation| {
         matches!(known.progress, Progress::Settled { how: Settled::Remains, .. }) && known.decision != Decision::Revoke
     };
@@ -285,7 +285,7 @@ fn residuals(case: &Case) -> Vec<Residual> {
         .collect()
 }
 
-fn follow_ups(case: &Case) -> Vec<FollowUp> {
+pub(super) fn follow_ups(case: &Case) -> Vec<FollowUp> {
     if case.reachable_apps.is_empty() {
         return Vec::new();
     }

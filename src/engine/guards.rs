@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Engine;
+use super::case::Case;
+use super::revocation::Revocation;
 use crate::model::outcome::{GuardVerdict, HoldReason};
 use crate::model::world::{Account, Entries, ListRead, Member, User};
-use crate::model::{AccountId, CaseId, Email, PersonId};
+use crate::model::{AccountId, CaseId, Email, PersonId, Surface};
 
 /// The role that may manage a team's people.
 const ADMIN: &str = "admin";
@@ -26,7 +28,7 @@ impl Leavers {
 }
 
 /// Human admins that stay in a team once every leaver is gone, not counting ourselves. Invitees are in no members list.
-pub(super) fn admins_staying(read: &ListRead, me: &Account, leavers: &Leavers) -> usize {
+fn admins_staying(read: &ListRead, me: &Account, leavers: &Leavers) -> usize {
     let Entries::Team { members, .. } = &read.entries else { return 0 };
     let stays = |member: &&Member| {
         member.role.as_deref() == Some(ADMIN)
@@ -38,8 +40,26 @@ pub(super) fn admins_staying(read: &ListRead, me: &Account, leavers: &Leavers) -
     members.iter().filter(stays).count()
 }
 
+/// The figures, when the removal would leave the team with fewer human admins than it must keep.
+pub(super) fn below_floor(
+    revocation: &Revocation,
+    case: &Case,
+    read: &ListRead,
+    me: &Account,
+    leavers: &Leavers,
+    least: u32,
+) -> Option<String> {
+    if revocation.grant.surface != Surface::TeamMembership || !is_admin(read, |user| case.is_person(user)) {
+        return None;
+    }
+    let stay = admins_staying(read, me, leavers);
+    let team = revocation.grant.parent.name();
+    (stay < least as usize)
+        .then(|| format!("team {team} would keep {stay} human admins, limit {least} (guards.min_human_admins)"))
+}
+
 /// Whether the person stands in the list as admin.
-pub(super) fn is_admin(read: &ListRead, is_person: impl Fn(&User) -> bool) -> bool {
+fn is_admin(read: &ListRead, is_person: impl Fn(&User) -> bool) -> bool {
     match &read.entries {
         Entries::Team { members, .. } => {
             members.iter().any(|member| member.role.as_deref() == Some(ADMIN) && is_person(&member.user))

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::case::Phase;
-use super::guards::{admins_staying, is_admin};
+use super::guards::below_floor;
 use super::policy::IN_FLIGHT_MAX;
 use super::revocation::Progress;
 use super::{Candidate, Effect, Engine};
 use crate::model::ids::computed;
 use crate::model::outcome::{Decision, HoldReason};
 use crate::model::world::{ListId, Wanted};
-use crate::model::{CaseId, IntentId, Surface};
+use crate::model::{CaseId, IntentId};
 
 /// Removals looked at ahead of the ones on the wire, so that no list is read long before its turn.
 const CANDIDATES_MAX: usize = 8 * IN_FLIGHT_MAX;
@@ -175,19 +175,9 @@ impl Engine {
                     busy.insert(list);
                     continue;
                 };
-                let is_floor = revocation.grant.surface == Surface::TeamMembership
-                    && is_admin(read, |user| case.is_person(user))
-                    && admins_staying(read, &me, &leavers) < self.policy.min_human_admins as usize;
-                if is_floor {
-                    let team = revocation.grant.parent.name();
-                    floors.push((
-                        revocation.grant.id,
-                        Some(format!(
-                            "team {team} would keep {} human admins, limit {} (guards.min_human_admins)",
-                            admins_staying(read, &me, &leavers),
-                            self.policy.min_human_admins
-                        )),
-                    ));
+                let least = self.policy.min_human_admins;
+                if let Some(figures) = below_floor(revocation, case, read, &me, &leavers, least) {
+                    floors.push((revocation.grant.id, Some(figures)));
                     continue;
                 }
                 if revocation.decision == Decision::Hold {
@@ -223,7 +213,12 @@ impl Engine {
         }
     }
 
-    fn apply_floors(&mut self, now: Timestamp, id: CaseId, floors: Vec<(crate::model::GrantId, Option<String>)>) {
+    pub(super) fn apply_floors(
+        &mut self,
+        now: Timestamp,
+        id: CaseId,
+        floors: Vec<(crate::model::GrantId, Option<String>)>,
+    ) {
         let recheck = now.saturating_add(self.policy.timing.hold_recheck).unwrap_or(Timestamp::MAX);
         for (grant, held) in floors {
             let case = self.cases.get_mut(&id).expect("the case was looked at above");
@@ -245,7 +240,7 @@ impl Engine {
         }
     }
 
-    fn limit(&mut self, now: Timestamp, id: CaseId, figures: Option<String>) {
+    pub(super) fn limit(&mut self, now: Timestamp, id: CaseId, figures: Option<String>) {
         let Some(case) = self.cases.get_mut(&id) else { return };
         if case.limited.is_some() == figures.is_some() {
             return;

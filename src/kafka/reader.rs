@@ -60,28 +60,62 @@ pub struct TopicRecord {
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
+impl TopicRecord {
+    /// The value of the header called `name`, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(header, _)| header == name)?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
 /// The latest value of each key in a compacted topic, as it is now. Keys that are no text are left out.
 ///
 /// # Errors
 /// When the topic cannot be read to its end.
 pub fn latest(settings: &KafkaSettings, topic: &str) -> Result<BTreeMap<String, Vec<u8>>, ReadError> {
-    let reader = open(settings, topic)?;
     let mut latest = BTreeMap::new();
+    visit(settings, topic, |record| {
+        if let Some(key) = record.key().and_then(|key| std::str::from_utf8(key).ok()) {
+            match record.payload() {
+                Some(value) => latest.insert(key.to_owned(), value.to_vec()),
+                None => latest.remove(key),
+            };
+        }
+    })?;
+    Ok(latest)
+}
+
+/// Those records of a topic, as it is now, that `choose` wants by their key and headers.
+///
+/// # Errors
+/// When the topic cannot be read to its end.
+pub fn find(
+    settings: &KafkaSettings,
+    topic: &str,
+    choose: impl Fn(&TopicRecord) -> bool,
+) -> Result<Vec<TopicRecord>, ReadError> {
+    let mut found = Vec::new();
+    visit(settings, topic, |record| {
+        let record = topic_record(record);
+        if choose(&record) {
+            found.push(record);
+        }
+    })?;
+    Ok(found)
+}
+
+fn visit(settings: &KafkaSettings, topic: &str, mut each: impl FnMut(&BorrowedMessage<'_>)) -> Result<(), ReadError> {
+    let reader = open(settings, topic)?;
     for partition in partitions(&reader, topic)? {
         // For somebody who only looks, what is committed now is enough: an open transaction does not stop it.
         let (_, end) =
             reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(|source| failed(topic, source))?;
         scan::read_to(&reader, topic, partition, end, |record| {
-            if let Some(key) = record.key().and_then(|key| std::str::from_utf8(key).ok()) {
-                match record.payload() {
-                    Some(value) => latest.insert(key.to_owned(), value.to_vec()),
-                    None => latest.remove(key),
-                };
-            }
+            each(record);
             Next::Continue
         })?;
     }
-    Ok(latest)
+    Ok(())
 }
 
 /// Where a [`Follower`] begins.

@@ -22,7 +22,7 @@ use super::settings::{KafkaSettings, TRANSACTION_TIMEOUT};
 use super::writer::ANSWER_WITHIN;
 
 /// Key of the worker's position in the state topic.
-pub(super) const POSITION_KEY: &str = "pos";
+pub const POSITION_KEY: &str = "pos";
 
 /// How long the committed end may lag behind the true end before it counts as stuck.
 const LAG_MAX: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);

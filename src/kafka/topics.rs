@@ -171,33 +171,27 @@ pub fn prepare(
     }
     let mut reports = Vec::new();
     for plan in &plans {
-        let shape = wait_for_leaders(&watcher, &plan.name)?;
-        if plan.exactly && usize::try_from(plan.partitions) != Ok(shape.partitions) {
-            return Err(TopicsError::Partitions {
-                name: plan.name.clone(),
-                found: shape.partitions,
-                wanted: plan.partitions,
-            });
-        }
-        reports.push(TopicReport {
-            name: plan.name.clone(),
-            created: created.contains(&plan.name.as_str()),
-            partitions: shape.partitions,
-            replicas: shape.replicas,
-            advice: Vec::new(),
-        });
+        let report = report(&watcher, plan)?;
+        reports.push(TopicReport { created: created.contains(&plan.name.as_str()), ..report });
     }
     Ok(reports)
 }
 
-/// Like [`prepare`] without creating, with advice about replicas and settings: for `check`.
+/// Looks at each topic without creating any, with advice about replicas and settings: for `check`.
 ///
 /// # Errors
-/// As [`prepare`].
-pub fn inspect(settings: &KafkaSettings, names: &TopicNames) -> Result<Vec<TopicReport>, TopicsError> {
-    let mut reports = prepare(settings, names, Creation::Forbidden)?;
+/// When no client can be made; what is wrong with one topic is said of that topic.
+pub fn inspect(
+    settings: &KafkaSettings,
+    names: &TopicNames,
+) -> Result<Vec<(TopicPlan, Result<TopicReport, TopicsError>)>, TopicsError> {
     let admin: AdminClient<Plain> = settings.admin().create_with_context(Plain)?;
-    for (report, plan) in reports.iter_mut().zip(plan(names)) {
+    let watcher: BaseConsumer<Plain> = settings.probe().create_with_context(Plain)?;
+    let look = |plan: &TopicPlan| -> Result<TopicReport, TopicsError> {
+        if shape(&watcher, &plan.name)?.is_none() {
+            return Err(TopicsError::Missing { name: plan.name.clone() });
+        }
+        let mut report = report(&watcher, plan)?;
         if report.replicas < REPLICAS_WANTED {
             report.advice.push(format!(
                 "{} has {} replicas; with fewer than {REPLICAS_WANTED} a lost broker may lose records.",
@@ -205,11 +199,37 @@ pub fn inspect(settings: &KafkaSettings, names: &TopicNames) -> Result<Vec<Topic
             ));
         }
         match configuration(&admin, &report.name) {
-            Ok(found) => report.advice.extend(compare(&plan, &found)),
+            Ok(found) => report.advice.extend(compare(plan, &found)),
             Err(failure) => report.advice.push(format!("The settings of {} cannot be read: {failure}.", report.name)),
         }
+        Ok(report)
+    };
+    Ok(plan(names)
+        .into_iter()
+        .map(|plan| {
+            let found = look(&plan);
+            (plan, found)
+        })
+        .collect())
+}
+
+/// A topic as it is, if the service can work with it.
+fn report(watcher: &BaseConsumer<Plain>, plan: &TopicPlan) -> Result<TopicReport, TopicsError> {
+    let shape = wait_for_leaders(watcher, &plan.name)?;
+    if plan.exactly && usize::try_from(plan.partitions) != Ok(shape.partitions) {
+        return Err(TopicsError::Partitions {
+            name: plan.name.clone(),
+            found: shape.partitions,
+            wanted: plan.partitions,
+        });
     }
-    Ok(reports)
+    Ok(TopicReport {
+        name: plan.name.clone(),
+        created: false,
+        partitions: shape.partitions,
+        replicas: shape.replicas,
+        advice: Vec::new(),
+    })
 }
 
 /// What differs from the plan and matters.

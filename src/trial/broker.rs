@@ -409,9 +409,12 @@ struct Nursery {
     orders: Sender<(Command, Sender<io::Result<Child>>)>,
 }
 
+/// A command to start, and where its child goes.
+type Order = (Command, Sender<io::Result<Child>>);
+
 impl Nursery {
     fn open() -> Self {
-        let (orders, inbox): (_, Receiver<(Command, Sender<io::Result<Child>>)>) = channel();
+        let (orders, inbox): (_, Receiver<Order>) = channel();
         thread::spawn(move || {
             for (mut command, answer) in inbox {
                 command.process_group(0);
