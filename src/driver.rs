@@ -30,7 +30,6 @@ use crate::engine::budget::Lane;
 use crate::engine::policy::Policy;
 use crate::engine::{Effect, Engine, Input, Turn};
 use crate::heroku::{Client, Gate, Scope};
-use crate::status::{Role, Status};
 use crate::kafka::names::PARTITION;
 use crate::kafka::{
     Batch, Change, CommitError, EventRecord, JoinError, KafkaSettings, Log, OutgoingRecord, PollError, RestoreError,
@@ -39,6 +38,7 @@ use crate::kafka::{
 use crate::model::event::Normalised;
 use crate::model::outcome::ExecutedBy;
 use crate::model::{AccountId, Email};
+use crate::status::{Role, Status};
 use crate::telemetry::{Metrics, TransactionEnd};
 use crate::wire::{Keep, Refused, dead_letter};
 

@@ -17,12 +17,12 @@ use crate::driver::{self, Worker, WorkerError};
 use crate::engine::budget::Assumed;
 use crate::engine::policy::{self, Policy, SourcePolicy, Timing};
 use crate::heroku::{self, Client, Gate, Scope, Token, TokenError};
-use crate::status::SourceStatus;
 use crate::http::{self, Status};
 use crate::kafka::intake::{Figures, Intake, IntakeError, IntakeSource, SourceFigures};
 use crate::kafka::topics::{self, Creation, TopicsError};
 use crate::kafka::{JoinError, KafkaSettings, TopicNames};
 use crate::model::outcome::ExecutedBy;
+use crate::status::SourceStatus;
 use crate::telemetry::Metrics;
 use crate::wire::Keep;
 

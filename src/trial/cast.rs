@@ -49,7 +49,7 @@ pub fn world(seed: u64, token: &str) -> World {
     let size = Size { teams: 4, apps_per_team: 8, people: 52 };
     let mut world = generate(seed, size, token)
         .with_enterprise_team("storefront-web", "larkspur")
-        .with_enterprise_team(LONELY_TEAM, "larkspur")
+        .with_team(LONELY_TEAM)
         .with_space("storefront-space", "storefront-web");
     for team in ["storefront-web", LONELY_TEAM] {
         world.add_member(team, SERVICE_ACCOUNT, "admin");

@@ -40,7 +40,8 @@ pub(super) fn epilogue(
     let mut rows = Vec::new();
     for part in LEAVERS {
         let Some(case) = closed.iter().find(|case| is(case, part.address)) else { continue };
-        let gone = case.grants.iter().filter(|grant| grant.settled == Some(Settled::Revoked)).count();
+        let is_gone = |how| matches!(how, Some(Settled::Revoked | Settled::AlreadyGone));
+        let gone = case.grants.iter().filter(|grant| is_gone(grant.settled)).count();
         let left = case.grants.iter().filter(|grant| grant.settled == Some(Settled::Remains)).count();
         let refused = case.result == CaseResult::Refused;
         let figure = |number: usize| if refused { "-".to_owned() } else { number.to_string() };
