@@ -1,0 +1,12 @@
+//! The whole service in this process, on the embedded broker, in front of a simulated Heroku that misbehaves, and of
+//! sources that do.
+#![cfg(all(feature = "service", feature = "simulator"))]
+
+#[path = "service/faults.rs"]
+mod faults;
+#[path = "service/play.rs"]
+mod play;
+#[path = "service/poison.rs"]
+mod poison;
+#[path = "service/stage.rs"]
+mod stage;
