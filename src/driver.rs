@@ -190,7 +190,8 @@ impl Worker {
             }
             self.report(ended_role(self.engine.is_some()));
         };
-        self.log.leave(self.settings.grace.max(Duration::from_secs(1)));
+        let left = self.settings.grace.saturating_sub(stopping.map_or(Duration::ZERO, |since| since.elapsed()));
+        self.log.leave(left.max(Duration::from_secs(1)));
         ended
     }
 

@@ -9,8 +9,7 @@ const BEGIN: &str = "<!-- demo -->";
 const END: &str = "<!-- /demo -->";
 
 fn demo(arguments: &[&str]) -> String {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_heroku-deprovisioner")).arg("demo").args(arguments).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_heroku-deprovisioner")).arg("demo").args(arguments).output().unwrap();
     assert!(output.status.success(), "{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
