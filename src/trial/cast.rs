@@ -97,10 +97,10 @@ pub fn okta_records(now: Timestamp) -> Vec<OutgoingRecord> {
     // An administrator deactivates somebody: the actor stays.
     records.insert(17, leaves(103, "00u8aoifeByrne0000h8", "aoife.byrne@larkspur.example"));
     let mut records: Vec<OutgoingRecord> =
-        records.iter().map(|value| record("okta", value.to_string().into_bytes())).collect();
+        (1..).zip(&records).map(|(trace, value)| record("okta", trace, value.to_string().into_bytes())).collect();
     let mut cut = log_event(104, "user.lifecycle.deactivate", "00u8cut", "nobody@larkspur.example", now).to_string();
     cut.truncate(cut.len() / 2);
-    records.insert(9, record("okta", cut.into_bytes()));
+    records.insert(9, record("okta", 99, cut.into_bytes()));
     records
 }
 
@@ -114,11 +114,12 @@ pub fn hr_records(now: Timestamp) -> Vec<OutgoingRecord> {
         .collect();
     records.insert(2, person_event("10471", &["tomas.oliveira", "t.oliveira"], now));
     records.insert(8, person_event("1182", &["greta.lindqvist"], now));
-    records.iter().map(|value| record("hr", value.to_string().into_bytes())).collect()
+    (100..).zip(&records).map(|(trace, value)| record("hr", trace, value.to_string().into_bytes())).collect()
 }
 
-fn record(key: &str, value: Vec<u8>) -> OutgoingRecord {
-    let context = b"00-0af7651916cd43dd8448eb211c80319c-b9c7c989f97918e1-01".to_vec();
+/// A record of a trace of its own.
+fn record(key: &str, trace: u64, value: Vec<u8>) -> OutgoingRecord {
+    let context = format!("00-0af7651916cd43dd8448eb21{trace:08x}-b9c7c989f97918e1-01").into_bytes();
     OutgoingRecord {
         key: Some(key.as_bytes().to_vec()),
         value: Some(value),
