@@ -149,6 +149,11 @@ impl Budget {
         now < self.closed_until
     }
 
+    /// When the last 429 is over.
+    pub fn opens_at(&self) -> Timestamp {
+        self.closed_until
+    }
+
     /// A request with a token leaves.
     pub fn depart(&self, now: Timestamp) -> Flight {
         Flight { departed: now, answered_before: self.answered, charged: true }

@@ -1,5 +1,6 @@
 //! One request, from the gate to a whole answer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -99,6 +100,8 @@ struct Inner {
     known: Mutex<Option<(String, Account)>>,
     /// When `/account` last contradicted a reply that spoke of the account as a whole.
     cleared: tokio::sync::Mutex<Option<Instant>>,
+    /// Whether somebody is about to ask what is left in the pool.
+    looking: AtomicBool,
 }
 
 /// What is asked.
@@ -147,6 +150,7 @@ impl Client {
             metrics: settings.metrics,
             known: Mutex::new(None),
             cleared: tokio::sync::Mutex::new(None),
+            looking: AtomicBool::new(false),
         })))
     }
 
@@ -299,7 +303,29 @@ impl Client {
         if let Some(metrics) = &self.0.metrics {
             metrics.heroku_request(method, ask.path.template, server, told, began.elapsed());
         }
+        if told == Ok(StatusCode::TOO_MANY_REQUESTS.as_u16()) {
+            self.look_into_the_pool();
+        }
         result
+    }
+
+    /// After a 429 the gate takes the pool for empty, and ordinary work would wait until the whole reserve has come back
+    /// by its reckoning: minutes. But not every 429 speaks of the pool, and a pool is not always empty when it does. So
+    /// Heroku is asked, once the refusal is over; it does not charge the question.
+    fn look_into_the_pool(&self) {
+        if self.0.looking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let client = self.clone();
+        tokio::spawn(async move {
+            loop {
+                client.0.gate.opened().await;
+                if !matches!(client.rate_limit().await, Err(CallError::RateLimited { .. })) {
+                    break;
+                }
+            }
+            client.0.looking.store(false, Ordering::Release);
+        });
     }
 
     async fn transfer(

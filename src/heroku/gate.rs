@@ -96,6 +96,17 @@ impl Gate {
         }
     }
 
+    /// Waits until the last 429 is over.
+    pub(super) async fn opened(&self) {
+        loop {
+            let wait = self.budget().opens_at().duration_since(self.now());
+            if !wait.is_positive() {
+                return;
+            }
+            sleep_until(Instant::now() + wait.unsigned_abs()).await;
+        }
+    }
+
     /// One token that the caller has reserved.
     pub(super) fn reserved(&self) -> Permit {
         Permit(Some(self.clone()))

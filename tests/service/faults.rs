@@ -49,7 +49,10 @@ fn without_a_fault_each_grant_takes_one_request() {
 
 #[test]
 fn reads_that_are_429_are_waited_out() {
-    assert_eq!(survives(json!([{"name": "429", "when": {"skip": 2, "times": 3}, "then": [{"error": "rate_limit"}]}])), GRANTS);
+    assert_eq!(
+        survives(json!([{"name": "429", "when": {"skip": 2, "times": 3}, "then": [{"error": "rate_limit"}]}])),
+        GRANTS
+    );
 }
 
 #[test]

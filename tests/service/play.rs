@@ -12,7 +12,7 @@ use heroku_deprovisioner::telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::stage::{self, TOKEN, closed, until};
 
@@ -23,7 +23,8 @@ pub(crate) struct Play {
     pub(crate) names: TopicNames,
     pub(crate) kafka: KafkaSettings,
     statusz: String,
-    stop: CancellationToken,
+    /// Before the runtime: a test that fails must not wait for a service that nobody stops.
+    stop: DropGuard,
     service: JoinHandle<Result<(), ServiceError>>,
     runtime: Runtime,
     _broker: Embedded,
@@ -49,7 +50,7 @@ impl Play {
         let service = runtime.spawn(async move {
             service::run(&config, Topics::Given, Some(listener), Metrics::default(), ended).await
         });
-        Self { simulator, names, kafka, statusz, stop, service, runtime, _broker: broker }
+        Self { simulator, names, kafka, statusz, stop: stop.drop_guard(), service, runtime, _broker: broker }
     }
 
     pub(crate) fn say(&self, records: &[OutgoingRecord]) {
@@ -81,7 +82,7 @@ impl Play {
 
     /// Stops in order, and returns every outcome that was ever told.
     pub(crate) fn end(self) -> (Simulator, Vec<OutcomeRecord>) {
-        self.stop.cancel();
+        drop(self.stop);
         self.runtime.block_on(self.service).unwrap().unwrap();
         let outcomes = stage::outcomes(&self.kafka, &self.names);
         self.runtime.shutdown_background();

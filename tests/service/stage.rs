@@ -28,10 +28,11 @@ const NAMESAKE: &str = "anil.raman@larkspur.example";
 
 /// Five expected teams, of which the leavers are in three.
 pub(crate) fn world() -> World {
-    let mut world = World::new(3)
-        .with_token(TOKEN, BOT)
-        .with_enterprise("larkspur")
-        .with_enterprise_member("larkspur", BOT, &["view", "create", "manage", "billing"]);
+    let mut world = World::new(3).with_token(TOKEN, BOT).with_enterprise("larkspur").with_enterprise_member(
+        "larkspur",
+        BOT,
+        &["view", "create", "manage", "billing"],
+    );
     for team in ["payments", "ledger", "search", "mobile"] {
         world.add_team(team, Some("larkspur"));
     }
@@ -182,7 +183,10 @@ pub(crate) fn left(simulator: &Simulator, address: &str) -> Vec<String> {
                 .map(|app| format!("collaborator of {}", app.name)),
         );
         left.extend(
-            world.spaces().filter(|space| space.access.get(&account).is_some()).map(|space| format!("in {}", space.name)),
+            world
+                .spaces()
+                .filter(|space| space.access.get(&account).is_some())
+                .map(|space| format!("in {}", space.name)),
         );
         left.extend(
             world
