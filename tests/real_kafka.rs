@@ -7,3 +7,7 @@ mod bench;
 mod intake;
 #[path = "real_kafka/log.rs"]
 mod log;
+#[path = "real_kafka/service.rs"]
+mod service;
+#[path = "service/stage.rs"]
+mod stage;

@@ -2,11 +2,12 @@
 //! source says is ever in a request to Heroku.
 
 use heroku_deprovisioner::kafka::OutgoingRecord;
+use heroku_deprovisioner::kafka::reader::find;
 use heroku_deprovisioner::simulator::Simulator;
 use serde_json::json;
 
 use super::play::Play;
-use super::stage::{PRIYA, assert_all_gone, dead_letters, leaves, record, statement, world};
+use super::stage::{PRIYA, assert_all_gone, leaves, record, statement, world};
 
 /// Stands in every poisoned value.
 const MARK: &str = "zq7";
@@ -55,7 +56,7 @@ fn poison_becomes_a_dead_letter_and_the_next_record_goes_on() {
     play.say(&poison);
     play.say(&[leaves(PRIYA)]);
     play.until_closed(1);
-    let letters = dead_letters(&play.kafka, &play.names);
+    let letters = find(&play.kafka, &play.names.dead_letters, |_| true).unwrap();
     let reasons: Vec<_> = letters.iter().map(|letter| letter.header("dlq-reason").unwrap_or_default()).collect();
     assert_eq!(letters.len(), poison.len(), "{reasons:?}");
     assert!(reasons.iter().all(|reason| !reason.is_empty()), "{reasons:?}");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use heroku_deprovisioner::clock;
-use heroku_deprovisioner::kafka::reader::{TopicRecord, find};
+use heroku_deprovisioner::kafka::reader::find;
 use heroku_deprovisioner::kafka::{KafkaSettings, OutgoingRecord, TopicNames};
 use heroku_deprovisioner::model::outcome::{CaseClosed, CaseResult, GrantRevoked, Outcome, OutcomeKind, OutcomeRecord};
 use heroku_deprovisioner::simulator::journal::Recorded;
@@ -134,10 +134,6 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
 pub(crate) fn outcomes(kafka: &KafkaSettings, names: &TopicNames) -> Vec<OutcomeRecord> {
     let records = find(kafka, &names.outcomes, |_| true).unwrap();
     records.iter().map(|record| wire::read_outcome(record.value.as_deref().unwrap()).unwrap()).collect()
-}
-
-pub(crate) fn dead_letters(kafka: &KafkaSettings, names: &TopicNames) -> Vec<TopicRecord> {
-    find(kafka, &names.dead_letters, |_| true).unwrap()
 }
 
 pub(crate) fn closed(outcomes: &[OutcomeRecord]) -> Vec<&CaseClosed> {
