@@ -98,16 +98,26 @@ fn a_page_that_repeats_is_no_list() {
     assert_eq!(survives(on_members("repeated", 8, json!("repeated_next_range"))), GRANTS);
 }
 
-#[test]
-fn small_pages_are_read_to_the_last() {
+/// One entry on a page, and pages spoiled by this fault.
+fn survives_on_small_pages(faults: Value) {
     let mut world = world();
-    world.switches.page_sizes =
-        [ListName::TeamMembers, ListName::Collaborators, ListName::Teams].into_iter().map(|list| (list, 1)).collect();
-    let play = Play::begin(world, json!([]));
+    let lists = [ListName::TeamMembers, ListName::Collaborators, ListName::Teams];
+    world.switches.page_sizes = lists.into_iter().map(|list| (list, 1)).collect();
+    let play = Play::begin(world, faults);
     play.say(&LEAVERS.map(leaves));
     play.until_closed(LEAVERS.len());
     let (simulator, outcomes) = play.end();
     assert_all_gone(&simulator, &outcomes, &LEAVERS);
+}
+
+#[test]
+fn small_pages_are_read_to_the_last() {
+    survives_on_small_pages(json!([]));
+}
+
+#[test]
+fn a_page_that_names_no_next_one_is_not_the_last() {
+    survives_on_small_pages(on_members("lost", 12, json!("lost_next_range")));
 }
 
 #[test]

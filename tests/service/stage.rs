@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use heroku_deprovisioner::clock;
 use heroku_deprovisioner::kafka::reader::find;
 use heroku_deprovisioner::kafka::{KafkaSettings, OutgoingRecord, TopicNames};
-use heroku_deprovisioner::model::outcome::{CaseClosed, CaseResult, GrantRevoked, Outcome, OutcomeKind, OutcomeRecord};
+use heroku_deprovisioner::model::outcome::{
+    CaseClosed, CaseResult, GrantRevoked, Outcome, OutcomeKind, OutcomeRecord, Settled,
+};
 use heroku_deprovisioner::simulator::journal::Recorded;
 use heroku_deprovisioner::simulator::{Simulator, World};
 use heroku_deprovisioner::wire;
@@ -219,6 +221,21 @@ pub(crate) fn assert_honest(simulator: &Simulator, outcomes: &[OutcomeRecord], l
                 && request.removed.iter().any(|it| it.surface == grant.surface && it.parent.id() == grant.parent.id())
         });
         assert!(taken, "called gone without having gone: {grant:?}");
+    }
+    for case in closed(outcomes) {
+        for grant in &case.grants {
+            match grant.settled {
+                Some(Settled::Revoked) => {
+                    assert!(
+                        revoked(outcomes).iter().any(|it| it.grant.grant_id == grant.grant_id),
+                        "not told: {grant:?}"
+                    );
+                    assert!(grant.proof.is_some(), "no proof: {grant:?}");
+                }
+                Some(Settled::AlreadyGone) => assert!(grant.proof.is_some(), "no proof: {grant:?}"),
+                Some(Settled::Remains | Settled::Unknown) | None => {}
+            }
+        }
     }
 }
 
