@@ -30,6 +30,9 @@ pub struct Cli {
 pub enum Command {
     /// Run the service
     Serve(ServeArgs),
+    /// Do the main job in one process, with a simulated Heroku
+    #[cfg(feature = "simulator")]
+    Demo(DemoArgs),
     /// Show what would be removed; reads only
     Plan(PlanArgs),
     /// Order the removal of one person
@@ -81,9 +84,9 @@ pub struct DemoArgs {
     /// Repeat the world of an earlier run [default: a new one, printed]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Use the Apache Kafka at these brokers instead of the one in the process
-    #[arg(long, value_name = "HOST:PORT")]
-    pub kafka: Option<String>,
+    /// Play on a real Apache Kafka, started for it, and kill the service in between
+    #[arg(long)]
+    pub kafka: bool,
 }
 
 /// `plan`: show what would be removed; reads only

@@ -6,6 +6,8 @@ pub mod cases;
 pub mod check;
 pub mod completions;
 pub mod config;
+#[cfg(feature = "simulator")]
+pub mod demo;
 pub mod explain;
 mod kafka_access;
 pub mod man;
@@ -30,6 +32,8 @@ pub fn run(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::
     let file = config.as_deref();
     match command {
         Command::Serve(args) => serve::run(&args, file, environment),
+        #[cfg(feature = "simulator")]
+        Command::Demo(args) => demo::run(&args, environment, out),
         Command::Plan(args) => plan::run(&args, file, environment, out),
         Command::Offboard(args) => offboard::run(&args, file, environment, out),
         Command::Explain(args) => explain::run(&args, file, environment, out),

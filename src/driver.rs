@@ -27,10 +27,10 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::crash;
 use crate::engine::budget::Lane;
+use crate::engine::case::case_id;
 use crate::engine::policy::Policy;
 use crate::engine::{Effect, Engine, Input, Turn};
 use crate::heroku::{Client, Gate, Scope};
-use crate::http::status::{Role, Status};
 use crate::kafka::names::PARTITION;
 use crate::kafka::{
     Batch, Change, CommitError, EventRecord, JoinError, KafkaSettings, Log, OutgoingRecord, PollError, RestoreError,
@@ -39,6 +39,8 @@ use crate::kafka::{
 use crate::model::event::Normalised;
 use crate::model::outcome::ExecutedBy;
 use crate::model::{AccountId, Email};
+use crate::status::{Role, Status};
+use crate::telemetry::trace::{case_span, traceparent};
 use crate::telemetry::{Metrics, TransactionEnd};
 use crate::wire::{Keep, Refused, dead_letter};
 
@@ -190,7 +192,8 @@ impl Worker {
             }
             self.report(ended_role(self.engine.is_some()));
         };
-        self.log.leave(self.settings.grace.max(Duration::from_secs(1)));
+        let left = self.settings.grace.saturating_sub(stopping.map_or(Duration::ZERO, |since| since.elapsed()));
+        self.log.leave(left.max(Duration::from_secs(1)));
         ended
     }
 
@@ -236,7 +239,12 @@ impl Worker {
         for record in polled.records {
             self.position = record.offset + 1;
             match serde_json::from_slice::<Normalised>(&record.value) {
-                Ok(normalised) => self.handle(now, Input::Event(Box::new(normalised))),
+                Ok(mut normalised) => {
+                    let case = case_id(&normalised.event.source);
+                    let span = case_span(case, "accept", normalised.traceparent.as_deref());
+                    normalised.traceparent = traceparent(&span, normalised.traceparent.as_deref());
+                    self.handle(now, Input::Event(Box::new(normalised)));
+                }
                 Err(why) => dead_letters.push(self.refuse(&record, &why)),
             }
         }

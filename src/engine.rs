@@ -256,6 +256,9 @@ impl Engine {
                 self.accept(now, *normalised);
             }
             Input::Account(account) => {
+                if self.me.is_none() {
+                    self.account_due = work::next_look(now);
+                }
                 self.me = Some(account);
                 self.stop = None;
             }

@@ -17,12 +17,12 @@ use crate::driver::{self, Worker, WorkerError};
 use crate::engine::budget::Assumed;
 use crate::engine::policy::{self, Policy, SourcePolicy, Timing};
 use crate::heroku::{self, Client, Gate, Scope, Token, TokenError};
-use crate::http::status::SourceStatus;
 use crate::http::{self, Status};
 use crate::kafka::intake::{Figures, Intake, IntakeError, IntakeSource, SourceFigures};
 use crate::kafka::topics::{self, Creation, TopicsError};
 use crate::kafka::{JoinError, KafkaSettings, TopicNames};
 use crate::model::outcome::ExecutedBy;
+use crate::status::SourceStatus;
 use crate::telemetry::Metrics;
 use crate::wire::Keep;
 
@@ -150,6 +150,9 @@ pub async fn run(
     worked?
 }
 
+/// An intake on its thread.
+type Running = JoinHandle<Result<(), IntakeError>>;
+
 /// One intake for each cluster that has sources; ours always has one, `requests`.
 fn start_intakes(
     config: &Config,
@@ -157,7 +160,7 @@ fn start_intakes(
     names: &TopicNames,
     metrics: &Metrics,
     end: &CancellationToken,
-) -> Result<(Vec<JoinHandle<Result<(), IntakeError>>>, Vec<Arc<Figures>>), ServiceError> {
+) -> Result<(Vec<Running>, Vec<Arc<Figures>>), ServiceError> {
     let operator = vec![IntakeSource::operator(names)];
     let mut clusters = BTreeMap::from([(OWN_CLUSTER.to_owned(), (own.clone(), operator))]);
     for source in &config.sources {

@@ -1,6 +1,7 @@
 //! What trying needs and the service does not: a real Apache Kafka, started from its jars.
 
 pub mod broker;
+pub mod cast;
 
 pub use broker::{Broker, BrokerError, Jars};
 

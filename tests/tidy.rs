@@ -25,28 +25,29 @@ const ARROWS: &[(&str, &str)] = &[
     ("wire", "model"),
     // The shell: each knows one outside thing.
     ("clock", ""),
+    ("status", "model"),
     ("crash", ""),
     ("shutdown", ""),
     ("config", "model engine sources telemetry"),
     ("telemetry", "model engine clock"),
     ("heroku", "model engine config clock crash telemetry"),
-    ("kafka", "model engine sources wire config clock crash telemetry http"),
-    ("http", "model engine config clock telemetry"),
+    ("kafka", "model engine sources wire config clock crash telemetry"),
+    ("http", "model engine config clock telemetry status"),
     // A Heroku of its own; it shares the words, nothing else.
     ("simulator", "model clock"),
     // What ties them together.
-    ("driver", "model engine sources wire config clock crash shutdown telemetry heroku kafka http"),
-    ("service", "model engine sources wire config clock crash shutdown telemetry heroku kafka http driver"),
+    ("driver", "model engine sources wire config clock crash shutdown telemetry heroku kafka http status"),
+    ("service", "model engine sources wire config clock crash shutdown telemetry heroku kafka http driver status"),
     (
         "trial",
-        "model engine sources wire config clock crash shutdown telemetry heroku kafka http simulator driver service",
+        "model engine sources wire config clock crash shutdown telemetry heroku kafka http status simulator driver service",
     ),
     // The command line, on top.
     ("exit", "config"),
     ("cli", "model sources config exit"),
     (
         "commands",
-        "model engine sources wire config clock crash shutdown telemetry heroku kafka http simulator driver service trial exit cli",
+        "model engine sources wire config clock crash shutdown telemetry heroku kafka http status simulator driver service trial exit cli",
     ),
 ];
 
@@ -124,6 +125,7 @@ const LONG: &[(&str, &str)] = &[
     ("src/simulator/read.rs", "every reading request of the API, one function each"),
     ("src/simulator/views.rs", "the shape of every object that the API returns"),
     ("src/simulator/world_file.rs", "the whole form of a world as JSON, with its checks"),
+    ("tests/simulator.rs", "one test for each habit of Heroku's API"),
     ("tests/sources.rs", "one row for each way to write a record wrong"),
 ];
 
@@ -216,7 +218,7 @@ fn what_breaks_a_rule_is_found() {
         ("heroku/client", "use rdkafka::ClientConfig;"),
         ("kafka/consumer", "fn f() { reqwest::get(); }"),
         ("simulator/state", "use axum::Router;"),
-        ("driver", "use jiff::Timestamp; fn f() { Timestamp::now(); }"),
+        ("driver", "use jiff::Timestamp; fn f() { Timestamp::now(); } status"),
         ("kafka/consumer", "use anyhow::Context;"),
     ] {
         assert_eq!(against_borders(file, source).len(), 1, "{file}: {source}");

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::http::status::{CasesStatus, Role};
 use crate::kafka::{OutgoingRecord, TopicNames};
 use crate::model::outcome::{Outcome, OutcomeRecord};
+use crate::status::{CasesStatus, Role};
 use crate::telemetry::Metrics;
 use crate::telemetry::trace::{outcome_span, traceparent};
 use crate::wire;

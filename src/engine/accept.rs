@@ -56,6 +56,10 @@ impl Engine {
                         if !self.join(found.person, &normalised) {
                             self.open(now, id, found.person, &normalised, at);
                             self.examine(now, id, &normalised);
+                            if found.disputed {
+                                let detail = "the address in the event belongs to somebody else by now";
+                                self.park(now, id, HoldReason::AccountChanged, detail);
+                            }
                         }
                     }
                     None => {

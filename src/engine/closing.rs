@@ -83,7 +83,7 @@ impl Engine {
         let summary = match access {
             AccessAfter::None => "Planned: nothing was found that would go (observe mode).".to_owned(),
             AccessAfter::Remaining | AccessAfter::Unknown => {
-                format!("Planned: {found} grants found, none removed (observe mode).")
+                format!("Planned: {} found, none removed (observe mode).", grants(found))
             }
         };
         self.close(now, id, CaseResult::Planned, access, &summary);
@@ -96,7 +96,8 @@ impl Engine {
             if !case.revocations.iter().any(|known| moving(known.progress)) {
                 let gone = count(case, Settled::Revoked);
                 let summary = format!(
-                    "Cancelled in the middle: a newer statement says that the person stays; {gone} grants were already removed and are not given back."
+                    "Cancelled in the middle: a newer statement says that the person stays; {} removed before are not given back.",
+                    grants(gone)
                 );
                 self.close(now, id, CaseResult::Cancelled, access_after(case), &summary);
             }
@@ -117,11 +118,11 @@ impl Engine {
                 "Nothing to remove: the person has no access on Heroku that can be seen.".to_owned(),
             )
         } else if gone == 0 && observed {
-            (CaseResult::Planned, format!("Planned: {stays} grants found in teams that are in observe mode."))
+            (CaseResult::Planned, format!("Planned: {} found in teams that are in observe mode.", grants(stays)))
         } else if stays > 0 {
-            (CaseResult::RemovedWithResiduals, format!("Removed {gone} grants; {stays} stay and need a person."))
+            (CaseResult::RemovedWithResiduals, format!("Removed {}; {stays} left that need a person.", grants(gone)))
         } else {
-            (CaseResult::Removed, format!("Removed {gone} grants; nothing stays."))
+            (CaseResult::Removed, format!("Removed {}; nothing stays.", grants(gone)))
         };
         self.close(now, id, result, access_after(case), &summary);
     }
@@ -290,4 +291,9 @@ pub(super) fn follow_ups(case: &Case) -> Vec<FollowUp> {
         return Vec::new();
     }
     vec![FollowUp { advice: "rotate_config_vars".to_owned(), apps: case.reachable_apps.iter().cloned().collect() }]
+}
+
+/// `1 grant`, `2 grants`.
+fn grants(count: usize) -> String {
+    if count == 1 { "1 grant".to_owned() } else { format!("{count} grants") }
 }

@@ -239,6 +239,8 @@ impl Engine {
                 ) => {}
             }
         }
+        // Ownerships stand in lists too, and no list takes them away.
+        present.retain(|id, _| case.revocations.iter().all(|known| known.grant.id != *id));
         // Found only now: an invitation that was accepted meanwhile, a grant that took the place of another.
         for grant in present.into_values() {
             if case.is_bound_to_another(&grant) {

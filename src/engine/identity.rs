@@ -24,6 +24,9 @@ pub struct Person {
     pub subject_keys: BTreeSet<SubjectKey>,
     /// Addresses that sources gave them, old ones too.
     pub addresses: BTreeSet<Email>,
+    /// Addresses that were theirs until somebody else got them. They never come back by an event alone.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lost_addresses: BTreeSet<Email>,
     /// The newest statement of each source (`system:tenant`).
     pub statements: BTreeMap<String, Statement>,
     /// Keys of the last events.
@@ -58,6 +61,8 @@ pub struct Recognised {
     pub new_aliases: Vec<String>,
     /// Somebody who lost an address to the person: a recycled address.
     pub dispossessed: BTreeSet<PersonId>,
+    /// The event gives the person an address that is somebody else's by now.
+    pub disputed: bool,
     /// The same event was seen before.
     pub duplicate: bool,
     /// The same source has said something newer.
@@ -92,7 +97,7 @@ impl Identities {
     pub fn recognise(&mut self, event: &PersonEvent, policy: &Policy) -> Recognised {
         let key = &event.subject.person_key;
         let stated = || event.subject.emails.iter().filter(|address| address.kind != AddressKind::Personal);
-        let company: Vec<Email> =
+        let mut company: Vec<Email> =
             stated().map(|address| address.value.clone()).filter(|email| policy.is_company(email)).collect();
 
         let by_key = self.aliases.get(&subject_alias(key)).copied();
@@ -106,6 +111,7 @@ impl Identities {
             person: id,
             new_aliases: Vec::new(),
             dispossessed: BTreeSet::new(),
+            disputed: false,
             duplicate: false,
             stale: false,
         };
@@ -118,29 +124,33 @@ impl Identities {
                 &mut found,
             );
         }
-        for email in &company {
+        company.retain(|email| {
             let alias = address_alias(email);
-            match self.aliases.get(&alias) {
-                Some(owner) if *owner != id => {
-                    let owner = *owner;
-                    if !self.may_be_same(owner, key) {
-                        // Recycled: the source calls two people by this address, so it is the newer one's now.
-                        if let Some(person) = self.people.get_mut(&owner) {
-                            person.addresses.remove(email);
-                        }
-                        found.dispossessed.insert(owner);
-                        self.aliases.insert(alias.clone(), id);
-                        found.new_aliases.push(alias);
+            match self.aliases.get(&alias).copied() {
+                Some(owner) if owner != id && !self.may_be_same(owner, key) => {
+                    if self.is_old_news(id, owner, email, event) {
+                        found.disputed = true;
+                        return false;
                     }
+                    // Recycled: the source calls two people by this address, so it is the newer one's now.
+                    if let Some(person) = self.people.get_mut(&owner) {
+                        person.addresses.remove(email);
+                        person.lost_addresses.insert(email.clone());
+                    }
+                    found.dispossessed.insert(owner);
+                    self.aliases.insert(alias.clone(), id);
+                    found.new_aliases.push(alias);
                 }
                 Some(_) | None => self.learn_alias(alias, id, &mut found),
             }
-        }
+            true
+        });
 
         let person = self.people.entry(id).or_insert_with(|| Person {
             id,
             subject_keys: BTreeSet::new(),
             addresses: BTreeSet::new(),
+            lost_addresses: BTreeSet::new(),
             statements: BTreeMap::new(),
             events: VecDeque::new(),
         });
@@ -187,6 +197,13 @@ impl Identities {
         }
     }
 
+    /// Whether the address was taken from the person before, or its owner was spoken of later than this event.
+    fn is_old_news(&self, person: PersonId, owner: PersonId, email: &Email, event: &PersonEvent) -> bool {
+        let lost = self.people.get(&person).is_some_and(|person| person.lost_addresses.contains(email));
+        let newest = self.people.get(&owner).and_then(|owner| owner.statements.values().map(|it| it.at).max());
+        lost || newest.is_some_and(|newest| event.occurred_at < newest)
+    }
+
     /// Whether `key` can be another name of `person`: no source calls one person by two ids.
     fn may_be_same(&self, person: PersonId, key: &SubjectKey) -> bool {
         self.people.get(&person).is_none_or(|person| {
@@ -218,6 +235,24 @@ mod tests {
         assert_eq!(new.dispossessed, BTreeSet::from([old.person]));
         assert!(them.people[&old.person].addresses.is_empty());
         assert!(!them.people[&new.person].addresses.is_empty());
+    }
+
+    #[test]
+    fn a_recycled_address_does_not_come_back_to_its_old_owner() {
+        let mut them = Identities::default();
+        them.recognise(&event("okta:larkspur:1", "e1", "a@larkspur.example"), &policy());
+        let new = them.recognise(&event("okta:larkspur:2", "e2", "a@larkspur.example"), &policy());
+        let mut late = event("okta:larkspur:1", "e3", "a@larkspur.example");
+        late.occurred_at = "2026-07-01T00:00:00Z".parse().unwrap();
+        let old = them.recognise(&late, &policy());
+        assert!(old.disputed && old.dispossessed.is_empty());
+        assert!(them.people[&old.person].addresses.is_empty());
+        assert_eq!(them.people[&new.person].addresses.len(), 1);
+
+        // Nor does an address go to somebody of whom its owner's source spoke before.
+        let mut early = event("okta:larkspur:3", "e4", "a@larkspur.example");
+        early.occurred_at = "2026-01-01T00:00:00Z".parse().unwrap();
+        assert!(them.recognise(&early, &policy()).disputed);
     }
 
     #[test]

@@ -267,9 +267,10 @@ impl Story {
 
     fn passes(&mut self, span: SignedDuration) {
         let end = self.now + span;
+        let step = if span < SignedDuration::from_hours(1) { 250 } else { 20_000 };
         while self.now < end {
             self.turn();
-            self.now += SignedDuration::from_millis(250);
+            self.now += SignedDuration::from_millis(step);
         }
     }
 

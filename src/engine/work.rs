@@ -17,6 +17,9 @@ use crate::model::{CaseId, IntentId};
 /// Removals looked at ahead of the ones on the wire, so that no list is read long before its turn.
 const CANDIDATES_MAX: usize = 8 * IN_FLIGHT_MAX;
 
+/// How often the account is asked for while all is well. One call of 4,500 an hour.
+const ACCOUNT_LOOK: SignedDuration = SignedDuration::from_mins(10);
+
 /// How long a closed case answers for a repeated event.
 const DIGEST_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -101,14 +104,12 @@ impl Engine {
             }
             return true;
         }
-        if self.me.is_none() {
-            if self.account_due <= now {
-                self.account_due = later;
-                self.effects.push(Effect::AskAccount);
-            }
-            return true;
+        if self.account_due <= now {
+            // Also while it is known: the token may be exchanged for that of another account.
+            self.account_due = if self.me.is_none() { later } else { next_look(now) };
+            self.effects.push(Effect::AskAccount);
         }
-        false
+        self.me.is_none()
     }
 
     /// One scan at a time; it serves every case that needs one when it begins.
@@ -289,6 +290,11 @@ impl Engine {
             self.touch_windows();
         }
     }
+}
+
+/// When to make sure again that the token acts as the account that it is meant to.
+pub(super) fn next_look(now: Timestamp) -> Timestamp {
+    now.saturating_add(ACCOUNT_LOOK).unwrap_or(Timestamp::MAX)
 }
 
 /// A grant whose surface comes first keeps later ones back until it was tried once.

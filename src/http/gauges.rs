@@ -6,9 +6,9 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use tokio::sync::watch;
 
-use super::status::{Role, Status};
 use crate::clock;
 use crate::model::outcome::HoldReason;
+use crate::status::{Role, Status};
 
 /// Defines the gauges on `meter`; they read `status` for as long as the meter lives.
 pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {

@@ -342,7 +342,9 @@ impl Shift<'_> {
     fn leave(&mut self) {
         self.consumer.unsubscribe();
         let began = Instant::now();
-        while native::generation(&self.consumer).is_some() && began.elapsed() < LEAVE_WITHIN {
+        // Only the number is taken: a list that lives when its consumer is dropped would block it for ever.
+        let assigned = |consumer: &BaseConsumer<Member>| consumer.assignment().map_or(0, |list| list.count());
+        while assigned(&self.consumer) > 0 && began.elapsed() < LEAVE_WITHIN {
             // What still arrives is not committed, so whoever comes next reads it.
             drop(self.consumer.poll(Duration::from_millis(20)));
         }

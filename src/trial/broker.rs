@@ -16,7 +16,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use thiserror::Error;
 
 use crate::kafka::KafkaSettings;
@@ -311,6 +314,26 @@ impl Broker {
         self.jars.version()
     }
 
+    /// Creates a topic, as the owner of a source would.
+    ///
+    /// # Errors
+    /// When the broker refuses, or does not answer.
+    ///
+    /// # Panics
+    /// Never: a runtime without drivers needs nothing of the machine.
+    pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), KafkaError> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.bootstrap_servers());
+        let admin: AdminClient<DefaultClientContext> = config.create()?;
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it needs nothing of the machine");
+        let results = runtime.block_on(admin.create_topics([&new], &AdminOptions::new()))?;
+        match results.into_iter().next() {
+            Some(Err((_, code))) => Err(KafkaError::AdminOp(code)),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+
     /// What the broker writes to stdout and stderr.
     pub fn log(&self) -> PathBuf {
         self.folder.join("broker.log")
@@ -409,9 +432,12 @@ struct Nursery {
     orders: Sender<(Command, Sender<io::Result<Child>>)>,
 }
 
+/// A command to start, and where its child goes.
+type Order = (Command, Sender<io::Result<Child>>);
+
 impl Nursery {
     fn open() -> Self {
-        let (orders, inbox): (_, Receiver<(Command, Sender<io::Result<Child>>)>) = channel();
+        let (orders, inbox): (_, Receiver<Order>) = channel();
         thread::spawn(move || {
             for (mut command, answer) in inbox {
                 command.process_group(0);

@@ -98,7 +98,11 @@ pub(super) fn mend<C: ConsumerContext>(
             },
         };
         let sought = offset.and_then(|offset| {
-            consumer.seek(topic, partition, Offset::Offset(offset), ANSWER_WITHIN)?;
+            // Given anew, because a partition whose offset was refused takes no seek.
+            let mut anew = TopicPartitionList::new();
+            anew.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+            consumer.incremental_unassign(&anew)?;
+            consumer.incremental_assign(&anew)?;
             Ok(offset)
         });
         match sought {
