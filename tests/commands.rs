@@ -218,12 +218,8 @@ async fn a_plan_needs_no_configuration_but_a_key() {
     let said = run(elsewhere.path(), &variables, &["plan", PRIYA]).await;
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.out.starts_with("Account  bot@larkspur.example (HEROKU_API_KEY)\n"), "{}", said.out);
-    assert!(
-        said.out.contains("domain is taken to be\nlarkspur.example")
-            || said.out.contains("taken to be larkspur.example"),
-        "{}",
-        said.out
-    );
+    let told = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("the company's domain is taken to be larkspur.example"), "{told}");
     assert!(said.out.contains("payments-api") && !said.out.contains(TOKEN));
 
     let said = run(elsewhere.path(), &[], &["plan", PRIYA]).await;
@@ -260,8 +256,8 @@ impl Office {
         self.service = Some((stop, running));
     }
 
-    async fn close(self) {
-        if let Some((stop, running)) = self.service {
+    async fn close(mut self) {
+        if let Some((stop, running)) = self.service.take() {
             stop.cancel();
             running.await.unwrap();
         }
@@ -269,6 +265,15 @@ impl Office {
 
     fn requests(&self) -> usize {
         kafka::find(&self.broker.settings(), &TopicNames::new("acme.").requests, |_| true).unwrap().len()
+    }
+}
+
+/// A test that fails must end: the runtime waits for the service's threads.
+impl Drop for Office {
+    fn drop(&mut self) {
+        if let Some((stop, _)) = &self.service {
+            stop.cancel();
+        }
     }
 }
 
@@ -351,7 +356,7 @@ async fn an_order_is_followed_to_its_end_and_stands_in_the_cases() {
     assert_eq!(said.out.lines().count(), 4, "{}", said.out);
     let line = |who: &str| said.out.lines().find(|line| line.contains(who)).unwrap_or_else(|| panic!("{}", said.out));
     assert!(line(MARA).contains("held") && line(MARA).contains("last_human_admin"));
-    assert!(line(PRIYA).contains("removed_with_residuals, access"), "{}", said.out);
+    assert!(line(PRIYA).contains("removed_with_residuals"), "{}", said.out);
 
     let listed = office.desk.run(&["cases", "list", "--json", "--state", "held"]).await.json();
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["case_id"]), (1, &held["case_id"]));
