@@ -215,7 +215,6 @@ async fn show_intakes(
                     name: name.clone(),
                     topic: topic.clone(),
                     last_record_at: figures.last_record_at,
-                    silent_after_s: None,
                     records: figures.records,
                     elements: figures.elements.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
                 }

@@ -22,8 +22,6 @@ pub struct Status {
     pub role: Role,
     /// The state was read to its end: true only while `role` is active.
     pub restored: bool,
-    /// Somebody stopped all removals.
-    pub paused: bool,
     /// Why the events partition is refused, with the remedy; absent = it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
@@ -78,9 +76,6 @@ pub struct KafkaStatus {
 pub struct HerokuStatus {
     /// The account that the service acts as.
     pub account: String,
-    /// Whether the last request had an answer; absent = none was sent yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reachable: Option<bool>,
     /// Why nothing is removed although somebody should be: the token is refused, the account suspended …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -89,9 +84,6 @@ pub struct HerokuStatus {
     pub budget_remaining: Option<u32>,
     /// Expected teams that the last scan could not read completely.
     pub unread_teams: Vec<String>,
-    /// When the token expires; absent = never, or not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_expires_at: Option<Timestamp>,
 }
 
 /// The cases.
@@ -122,9 +114,6 @@ pub struct SourceStatus {
     /// When this instance last read a record of it; absent = not since it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_record_at: Option<Timestamp>,
-    /// After how many seconds without a record somebody should look (`silent_after`); absent = never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub silent_after_s: Option<u64>,
     /// Records read since the start.
     pub records: u64,
     /// Elements of them, by decision.
@@ -141,7 +130,6 @@ impl Status {
             mode,
             role: Role::Starting,
             restored: false,
-            paused: false,
             refused: None,
             kafka: KafkaStatus::default(),
             heroku: HerokuStatus { account: account.to_owned(), ..HerokuStatus::default() },
@@ -150,8 +138,8 @@ impl Status {
         }
     }
 
-    /// What is missing until this instance can do its part; empty = ready. Neither Heroku nor a pause is among it: a
-    /// restart would mend neither, and a probe that fails would block the rollout that does.
+    /// What is missing until this instance can do its part; empty = ready. Heroku is not among it: a restart
+    /// would not mend it, and a probe that fails would block the rollout that does.
     pub fn not_ready_because(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if !self.kafka.intake_joined {
@@ -189,9 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn neither_heroku_nor_a_pause_makes_it_unready() {
-        let mut status = Status { restored: true, paused: true, ..joined(Role::Active) };
-        status.heroku.reachable = Some(false);
+    fn heroku_makes_it_never_unready() {
+        let mut status = Status { restored: true, ..joined(Role::Active) };
         status.heroku.stopped = Some("401: the token is refused".to_owned());
         assert!(status.not_ready_because().is_empty());
     }

@@ -89,18 +89,16 @@ pub fn run(
 
 /// The plan as a page. A plan that cannot be had stops no order: the service sees for itself.
 fn show_plan(config: &Config, topics: &OwnTopics, event: &PersonEvent, now: Timestamp) -> anyhow::Result<String> {
-    let windows = topics.state().map(|state| {
-        let windows = state.into_iter().find_map(|record| match record {
-            StateRecord::Windows(windows) => Some(windows),
-            StateRecord::Person(_) | StateRecord::Alias(..) | StateRecord::Case(_) | StateRecord::Digest(_) => None,
-        });
-        windows.unwrap_or_default()
-    });
     let mut notes = Vec::new();
-    let windows = windows.unwrap_or_else(|why| {
-        notes.push(format!("The caps on people per hour and day are not in this plan: {why:#}."));
-        Windows::default()
-    });
+    let windows = match topics.state() {
+        Ok(state) => state.into_iter().find_map(windows).unwrap_or_default(),
+        // Where Kafka does not answer, nothing can be ordered either.
+        Err(why) if Exit::of(&why) == Exit::Unreachable => return Err(why),
+        Err(why) => {
+            notes.push(format!("The caps on people per hour and day are not in this plan: {why:#}."));
+            Windows::default()
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let plan = runtime.block_on(async {
         let access = Access::gain(config, Ambient::Refused).await?;
@@ -121,6 +119,13 @@ fn show_plan(config: &Config, topics: &OwnTopics, event: &PersonEvent, now: Time
             }
             Ok(page)
         }
+    }
+}
+
+fn windows(record: StateRecord) -> Option<Windows> {
+    match record {
+        StateRecord::Windows(windows) => Some(windows),
+        StateRecord::Person(_) | StateRecord::Alias(..) | StateRecord::Case(_) | StateRecord::Digest(_) => None,
     }
 }
 

@@ -9,9 +9,11 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::Message;
+use crate::clock;
 use crate::engine::budget::Lane;
 use crate::engine::{Effect, Input};
 use crate::heroku::{AccountStopped, CallError, Client, Scope};
+use crate::model::world::{Answer, Reply, Unread};
 use crate::telemetry::Metrics;
 
 /// A removal starts within this time of the commit of its intent, or not at all: that commit proved that we are the
@@ -30,12 +32,41 @@ pub(super) fn out(
     let (client, scope, metrics, send) = (client.clone(), Arc::clone(scope), metrics.clone(), send.clone());
     let not_after = Instant::now() + LEASE;
     runtime.spawn(async move {
-        let input = perform(&client, &scope, &metrics, not_after, effect).await;
+        let nothing = without_an_answer(&effect);
+        let task = tokio::spawn(async move { perform(&client, &scope, &metrics, not_after, effect).await });
+        let input = task.await.unwrap_or_else(|_| {
+            error!("A request to Heroku ended by a bug; it counts as not answered");
+            nothing
+        });
         if let Some(input) = input {
             // Nobody receives any more when the worker has ended; the log knows what was open.
             let _ = send.send(Message::Answer { epoch, input });
         }
     });
+}
+
+/// What the engine hears of an effect that ended without telling what came of it.
+fn without_an_answer(effect: &Effect) -> Option<Input> {
+    match effect {
+        Effect::AskAccount => None,
+        Effect::Scan { .. } => Some(Input::ScanFailed),
+        Effect::Read { lists, .. } => {
+            let unread = |name: &String| Unread { what: name.clone(), why: "unavailable".to_owned() };
+            Some(Input::Lists(lists.iter().map(|(list, name)| (*list, Err(unread(name)))).collect()))
+        }
+        Effect::Remove { case, grant, intent, .. } => {
+            let answer = Answer {
+                reply: Reply::NoAnswer,
+                status: None,
+                error_id: None,
+                request_ids: None,
+                sent_at: None,
+                answered_at: clock::now(),
+                retry_after_s: None,
+            };
+            Some(Input::Answered { case: *case, grant: *grant, intent: *intent, answer })
+        }
+    }
 }
 
 async fn perform(

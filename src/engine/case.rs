@@ -132,6 +132,11 @@ pub fn cause(normalised: &Normalised) -> CausePart {
         offset: origin.offset,
         element: origin.element.clone(),
         record_sha256: origin.record_sha256.clone(),
+        reason: event.reason.clone(),
+        claimed_by: event
+            .actor
+            .as_ref()
+            .and_then(|actor| actor.email.as_ref().or(actor.id.as_ref()).or(actor.name.as_ref()).cloned()),
         also_stated_by: Vec::new(),
         contradicted_by: Vec::new(),
     }

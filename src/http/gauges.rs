@@ -52,9 +52,6 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
             gauge.observe(u64::from(status.refused.is_some()), &[]);
         },
     );
-    count("heroku_deprovisioner.paused", "", "1 while somebody has stopped all removals", |status, gauge| {
-        gauge.observe(u64::from(status.paused), &[]);
-    });
 
     count("heroku_deprovisioner.cases", "{case}", "Cases by state", |status, gauge| {
         for (state, cases) in [
@@ -93,19 +90,7 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
             }
         },
     );
-    seconds("heroku_deprovisioner.source.silence.limit", "The source's silent_after", |status, _, gauge| {
-        for source in &status.sources {
-            if let Some(limit) = source.silent_after_s {
-                gauge.observe(limit as f64, &[KeyValue::new("source", source.name.clone())]);
-            }
-        }
-    });
 
-    count("heroku_deprovisioner.heroku.reachable", "", "1 when Heroku's last answer came whole", |status, gauge| {
-        if let Some(reachable) = status.heroku.reachable {
-            gauge.observe(u64::from(reachable), &[]);
-        }
-    });
     count("heroku_deprovisioner.heroku.stopped", "", "1 while Heroku refuses our account or token", |status, gauge| {
         gauge.observe(u64::from(status.heroku.stopped.is_some()), &[]);
     });
@@ -125,15 +110,6 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
         "Expected teams not read completely",
         |status, gauge| {
             gauge.observe(status.heroku.unread_teams.len() as u64, &[]);
-        },
-    );
-    seconds(
-        "heroku_deprovisioner.heroku.token.expires_in",
-        "Until the token expires; negative afterwards",
-        |status, now, gauge| {
-            if let Some(expires) = status.heroku.token_expires_at {
-                gauge.observe(expires.duration_since(now).as_secs_f64(), &[]);
-            }
         },
     );
 }

@@ -331,6 +331,12 @@ pub struct CausePart {
     pub element: String,
     /// SHA-256 of the record's value.
     pub record_sha256: String,
+    /// Why the person leaves, as the source says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who caused the statement, as the source says; never checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_by: Option<String>,
     /// Other statements of the same fact.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_stated_by: Vec<SourceRef>,

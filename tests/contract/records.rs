@@ -320,6 +320,8 @@ fn cause() -> CausePart {
         offset: 918_204,
         element: "data.events[0]".to_owned(),
         record_sha256: "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef".to_owned(),
+        reason: None,
+        claimed_by: None,
         also_stated_by: Vec::new(),
         contradicted_by: Vec::new(),
     }
@@ -329,6 +331,8 @@ fn full_cause() -> CausePart {
     CausePart {
         // More than a double holds: no digit may be lost.
         offset: 9_007_199_254_740_993,
+        reason: Some("resignation".to_owned()),
+        claimed_by: Some("it.ops@larkspur.example".to_owned()),
         also_stated_by: vec![SourceRef { element: Some(2), ..source() }],
         contradicted_by: vec![source()],
         ..cause()

@@ -120,7 +120,15 @@ impl CaseView {
     /// What a list says of it.
     fn line(&self) -> String {
         match &self.stage {
-            Stage::Closed(it) => format!("{}, access {}", it.result.as_str(), it.access_after.as_str()),
+            Stage::Closed(it) => match it.result {
+                // These say it by their names.
+                CaseResult::NothingToRemove | CaseResult::RemovedWithResiduals | CaseResult::Removed => {
+                    it.result.as_str().to_owned()
+                }
+                CaseResult::Cancelled | CaseResult::Refused | CaseResult::Planned => {
+                    format!("{}, access {}", it.result.as_str(), it.access_after.as_str())
+                }
+            },
             Stage::Open(it) => {
                 let reasons: Vec<&str> = it.holds.iter().map(|hold| hold.reason.as_str()).collect();
                 let left = it.grants.iter().filter(|grant| is_pending(grant)).count();
