@@ -197,13 +197,24 @@ struct Story {
     outcomes: Vec<OutcomeRecord>,
     policy: Policy,
     events: i64,
+    /// How often each list was read on its own.
+    reads: BTreeMap<ListId, u32>,
 }
 
 impl Story {
     fn new(policy: Policy) -> Self {
         let now = START.parse().unwrap();
         let engine = Engine::new(policy.clone(), ExecutedBy::default());
-        Self { engine, heroku: Heroku::new(), now, state: BTreeMap::new(), outcomes: Vec::new(), policy, events: 0 }
+        Self {
+            engine,
+            heroku: Heroku::new(),
+            now,
+            state: BTreeMap::new(),
+            outcomes: Vec::new(),
+            policy,
+            events: 0,
+            reads: BTreeMap::new(),
+        }
     }
 
     fn hears(&mut self, event: PersonEvent) {
@@ -252,6 +263,9 @@ impl Story {
                 }
                 Effect::Scan { .. } => Input::Scanned(Box::new(self.heroku.scan(self.now))),
                 Effect::Read { lists, .. } => {
+                    for list in lists.keys() {
+                        *self.reads.entry(*list).or_default() += 1;
+                    }
                     Input::Lists(lists.keys().map(|list| (*list, self.heroku.list(*list, self.now))).collect())
                 }
                 Effect::Remove { case, grant, intent, removal, .. } => {
@@ -321,6 +335,24 @@ fn a_leaver_loses_everything_and_nobody_else_anything() {
     assert_eq!(story.heroku.apps[&1].1, [2]);
     assert_eq!(story.told(OutcomeKind::GrantRevoked), 3);
     assert_eq!(story.told(OutcomeKind::CaseOpened), 1);
+}
+
+#[test]
+fn one_proof_of_a_list_serves_everybody_who_leaves_it() {
+    let leavers = 20..32;
+    let mut story = Story::new(Policy { max_people_per_hour: 100, max_people_per_day: 100, ..policy() });
+    for person in leavers.clone() {
+        story.heroku.members.get_mut(&1).unwrap().push((person, "member"));
+        story.heroku.apps.get_mut(&1).unwrap().1.push(person);
+    }
+    for person in leavers.clone() {
+        story.leaves(person);
+    }
+    story.passes(minutes(1));
+    assert_eq!(story.closed().len(), leavers.len());
+    // More than may be on the wire at once: some memberships are gone while others still wait for their app grants.
+    assert_eq!(story.reads[&ListId::Team(TeamId(uuid(2, 1)))], 1);
+    assert_eq!(story.reads[&ListId::App(AppId(uuid(3, 1)))], 1);
 }
 
 #[test]

@@ -162,7 +162,12 @@ impl Engine {
                     }
                     continue;
                 };
-                if halted || due > now || gate.is_some_and(|gate| revocation.grant.surface > gate) {
+                if halted || due > now {
+                    continue;
+                }
+                if gate.is_some_and(|gate| revocation.grant.surface > gate) {
+                    // It goes out as soon as the others have; one proof can serve it as well.
+                    busy.insert(list);
                     continue;
                 }
                 if wanting >= CANDIDATES_MAX {

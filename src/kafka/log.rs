@@ -28,6 +28,13 @@ use crate::crash;
 /// Most records that one poll returns.
 pub const RECORDS_PER_POLL: usize = 500;
 
+/// How long a poll waits for one more event after an event: people who leave together are accepted in one transaction
+/// and served by one scan, instead of the first of them by a scan of their own.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Events that trickle in are gathered no longer than this.
+const GATHER_MAX: Duration = Duration::from_millis(100);
+
 /// The worker's consumer and producer.
 pub struct Log {
     settings: KafkaSettings,
@@ -194,18 +201,21 @@ impl Log {
         self.assigned
     }
 
-    /// Waits for something, at most `wait`. To be called at least every few minutes, whatever else happens.
+    /// Waits for something, at most `wait`, and after an event a moment longer for the next. To be called at least
+    /// every few minutes, whatever else happens.
     ///
     /// # Errors
     /// Only when the consumer cannot go on. Outages are not errors; librdkafka reconnects.
     pub fn poll(&mut self, wait: Duration) -> Result<Polled, PollError> {
         let mut polled = Polled::default();
         let mut wait = wait;
+        let mut gathering: Option<Instant> = None;
         while polled.records.len() < RECORDS_PER_POLL {
             let failure = match self.member.poll(wait) {
                 // Between the assignment and the end of the restore nothing may be taken.
                 Some(Ok(record)) if self.writer.is_some() => {
                     polled.records.push(event_record(&record));
+                    gathering.get_or_insert_with(Instant::now);
                     None
                 }
                 Some(Ok(record)) => {
@@ -222,7 +232,7 @@ impl Log {
                 self.note(failure)?;
             }
             polled.more = true;
-            wait = Duration::ZERO;
+            wait = gathering.map_or(Duration::ZERO, |since| GATHER_MAX.saturating_sub(since.elapsed()).min(GATHER));
         }
         polled.change = self.member.context().take_change();
         if let Some(change) = polled.change {

@@ -156,7 +156,11 @@ impl KafkaSettings {
     /// start differs by source: neither is left to a reset.
     pub(super) fn intake(&self, names: &TopicNames, instance: &str) -> ClientConfig {
         let mut config = self.member(&names.intake_group, instance);
-        config.set("auto.offset.reset", "error");
+        config
+            .set("auto.offset.reset", "error")
+            // With the default of 1 s a partition whose queue is full rests for so long, and the queue is empty long
+            // before: the intake would stand still most of the time while it catches up.
+            .set("fetch.queue.backoff.ms", "10");
         config
     }
 
