@@ -1,5 +1,6 @@
 //! The words of the domain as types: parsed once, valid from then on. Pure data, no decisions.
 
+pub mod command;
 pub mod email;
 pub mod event;
 pub mod grant;

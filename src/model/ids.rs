@@ -63,6 +63,10 @@ id! {
     GrantId
     /// One committed intention to send one DELETE.
     IntentId
+    /// One order of a person through the commands topic. Random.
+    CommandId
+    /// What a human saw: UUIDv5 of the cases and of every grant that they would lose.
+    PlanId
     /// One audit record: UUIDv5 of case, kind, grant and ordinal.
     OutcomeId
 }
