@@ -87,9 +87,7 @@ fn log_event(number: i32, leaves: bool) -> String {
     let kinds =
         ["user.session.start", "user.authentication.sso", "group.user_membership.add", "policy.evaluate_sign_on"];
     let kind = if leaves { "user.lifecycle.deactivate" } else { kinds[number as usize % kinds.len()] };
-    let actor = format!(
-        r#"{{"actor":{{"id":"00u4r1c0adminQx7k0h8","type":"User","alternateId":"it.ops@larkspur.example","displayName":"Larkspur IT Ops","detailEntry":null}},"client":{{"userAgent":{{"rawUserAgent":""#
-    );
+    let actor = r#"{"actor":{"id":"00u4r1c0adminQx7k0h8","type":"User","alternateId":"it.ops@larkspur.example","displayName":"Larkspur IT Ops","detailEntry":null},"client":{"userAgent":{"rawUserAgent":""#;
     let rest = format!(
         r#"","os":"Linux","browser":"FIREFOX"}},"zone":"null","device":"Computer","id":null,"ipAddress":"198.51.100.23","geographicalContext":{{"city":"Lisbon","country":"Portugal","geolocation":{{"lat":38.7,"lon":-9.1}}}}}},"displayMessage":"Something happened","eventType":"{kind}","outcome":{{"result":"SUCCESS","reason":null}},"published":"2026-05-29T14:03:11.902Z","severity":"INFO","transaction":{{"type":"WEB","id":"t{number:026}","detail":{{}}}},"uuid":"7a1df5c6-5b66-11f1-9c1f-{number:012x}","version":"0","target":[{{"id":"00u{number:017}","type":"User","alternateId":"p{number}@larkspur.example","displayName":"Somebody","detailEntry":null}}]}}"#
     );
