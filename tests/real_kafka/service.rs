@@ -466,7 +466,7 @@ fn an_outage_of_kafka_longer_than_a_transaction_is_survived() {
     // The answer comes while nobody can write it down.
     scene.simulator.release();
     scene.set_faults(json!([]));
-    std::thread::sleep(Duration::from_secs(40));
+    std::thread::sleep(Duration::from_secs(60));
     assert!(instance.child.try_wait().unwrap().is_none(), "it ended by itself: {}", instance.told());
     let during = removals(&scene.simulator).len();
     scene.bench.own_broker().start_again().unwrap();

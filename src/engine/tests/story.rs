@@ -1,0 +1,316 @@
+//! A Heroku of a few lists, and the turns of an engine against it in virtual time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::super::fixtures::event;
+use super::super::policy::Policy;
+use super::super::{Effect, Engine, Input};
+use crate::model::event::{Authenticity, Normalised, Origin, PersonEvent};
+use crate::model::outcome::{CaseClosed, ExecutedBy, HoldReason, Outcome, OutcomeKind, OutcomeRecord};
+use crate::model::world::{
+    Account, Answer, App, Collaborator, Entries, Evidence, Invitation, ListId, ListRead, Member, Reply, Scan, Team,
+    Unread, User,
+};
+use crate::model::{AccountId, AppId, CollaboratorId, Email, InvitationId, MembershipId, Removal, TeamId};
+
+pub(super) const START: &str = "2026-06-01T12:00:00Z";
+
+pub(super) fn uuid(kind: u8, number: u8) -> Uuid {
+    Uuid::from_bytes([kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, number])
+}
+
+pub(super) fn user(number: u8) -> User {
+    User { account: Some(AccountId(uuid(1, number))), email: email(number) }
+}
+
+pub(super) fn email(number: u8) -> Email {
+    Email::parse(&format!("p{number}@larkspur.example")).unwrap()
+}
+
+/// A Heroku that answers at once, unless told otherwise.
+pub(super) struct Heroku {
+    pub(super) members: BTreeMap<u8, Vec<(u8, &'static str)>>,
+    pub(super) invitations: BTreeMap<u8, Vec<u8>>,
+    pub(super) apps: BTreeMap<u8, (u8, Vec<u8>)>,
+    pub(super) owned: Vec<(u8, u8)>,
+    /// Whose account carries whose address.
+    pub(super) renamed: BTreeMap<u8, u8>,
+    pub(super) removals: Vec<Removal>,
+    /// Teams whose lists cannot be read.
+    pub(super) dark: BTreeSet<u8>,
+    /// What the next removals are answered with instead of the truth; the effect happens only with the second.
+    pub(super) replies: Vec<(Reply, bool)>,
+}
+
+/// Number of the service's own account, admin of every team.
+pub(super) const ME: u8 = 200;
+
+impl Heroku {
+    pub(super) fn new() -> Self {
+        Self {
+            members: BTreeMap::from([(1, vec![(ME, "admin"), (9, "admin"), (1, "member"), (2, "member")])]),
+            invitations: BTreeMap::from([(1, vec![])]),
+            apps: BTreeMap::from([(1, (1, vec![1, 2]))]),
+            owned: Vec::new(),
+            renamed: BTreeMap::new(),
+            removals: Vec::new(),
+            dark: BTreeSet::new(),
+            replies: Vec::new(),
+        }
+    }
+
+    pub(super) fn user(&self, number: u8) -> User {
+        User { email: email(*self.renamed.get(&number).unwrap_or(&number)), ..user(number) }
+    }
+
+    pub(super) fn list(&self, list: ListId, at: Timestamp) -> Result<ListRead, Unread> {
+        let evidence = |name: &str, items: usize| Evidence {
+            list: name.to_owned(),
+            at,
+            pages: 1,
+            items: u32::try_from(items).unwrap(),
+            complete: true,
+            control: true,
+            body_sha256: String::new(),
+        };
+        match list {
+            ListId::Team(team) => {
+                let number = team.0.as_bytes()[15];
+                if self.dark.contains(&number) {
+                    return Err(Unread { what: format!("team t{number}"), why: "not_found".to_owned() });
+                }
+                let members: Vec<Member> = self.members[&number]
+                    .iter()
+                    .map(|(person, role)| Member {
+                        membership: MembershipId(uuid(number + 10, *person)),
+                        user: self.user(*person),
+                        role: Some((*role).to_owned()),
+                    })
+                    .collect();
+                let invited = self.invitations.get(&number).cloned().unwrap_or_default();
+                let invitations: Vec<Invitation> = invited
+                    .iter()
+                    .map(|person| Invitation {
+                        id: InvitationId(uuid(number + 40, *person)),
+                        user: User { account: None, email: email(*person) },
+                        role: None,
+                    })
+                    .collect();
+                let evidence = vec![evidence("members", members.len()), evidence("invitations", invitations.len())];
+                let entries = Entries::Team { members, invitations: Some(invitations) };
+                Ok(ListRead { began: at, entries, evidence })
+            }
+            ListId::App(app) => {
+                let number = app.0.as_bytes()[15];
+                let people: Vec<Collaborator> = self.apps[&number]
+                    .1
+                    .iter()
+                    .map(|person| Collaborator {
+                        id: CollaboratorId(uuid(number + 70, *person)),
+                        user: self.user(*person),
+                        role: Some("collaborator".to_owned()),
+                        permissions: vec!["deploy".to_owned()],
+                    })
+                    .collect();
+                let evidence = vec![evidence("collaborators", people.len())];
+                Ok(ListRead { began: at, entries: Entries::App(people), evidence })
+            }
+            ListId::Space(_) | ListId::Enterprise(_) => unreachable!("this world has none"),
+        }
+    }
+
+    pub(super) fn scan(&self, at: Timestamp) -> Scan {
+        let team_lists = self.members.keys().map(|team| ListId::Team(TeamId(uuid(2, *team))));
+        let app_lists = self.apps.keys().map(|app| ListId::App(AppId(uuid(3, *app))));
+        let app = |number: u8, team: Option<u8>, owner: Option<u8>| App {
+            id: AppId(uuid(3, number)),
+            name: format!("a{number}"),
+            team: team.map(|team| TeamId(uuid(2, team))),
+            owner: owner.map(user),
+        };
+        Scan {
+            began: at,
+            teams: self
+                .members
+                .keys()
+                .map(|team| Team { id: TeamId(uuid(2, *team)), name: format!("t{team}") })
+                .collect(),
+            enterprise_teams: Vec::new(),
+            apps: self
+                .apps
+                .iter()
+                .map(|(number, (team, _))| app(*number, Some(*team), None))
+                .chain(self.owned.iter().map(|(number, owner)| app(*number, None, Some(*owner))))
+                .collect(),
+            spaces: Vec::new(),
+            enterprises: Vec::new(),
+            pipelines: Vec::new(),
+            lists: team_lists.chain(app_lists).map(|list| (list, self.list(list, at))).collect(),
+            not_read: Vec::new(),
+        }
+    }
+
+    pub(super) fn remove(&mut self, removal: Removal, at: Timestamp) -> Answer {
+        self.removals.push(removal);
+        let (reply, effect) = if self.replies.is_empty() { (Reply::Done, true) } else { self.replies.remove(0) };
+        if effect {
+            match removal {
+                Removal::Member { team, membership } => {
+                    let number = team.0.as_bytes()[15];
+                    let person = membership.0.as_bytes()[15];
+                    self.members.get_mut(&number).unwrap().retain(|(known, _)| *known != person);
+                }
+                Removal::Invitation { team, invitation } => {
+                    let person = invitation.0.as_bytes()[15];
+                    self.invitations.get_mut(&team.0.as_bytes()[15]).unwrap().retain(|known| *known != person);
+                }
+                Removal::Collaborator { app, collaborator } => {
+                    let person = collaborator.0.as_bytes()[15];
+                    self.apps.get_mut(&app.0.as_bytes()[15]).unwrap().1.retain(|known| *known != person);
+                }
+                Removal::SpaceAccess { .. } | Removal::EnterpriseMember { .. } => unreachable!("this world has none"),
+            }
+        }
+        Answer {
+            reply,
+            status: Some(200),
+            error_id: None,
+            request_ids: None,
+            sent_at: Some(at),
+            answered_at: at,
+            retry_after_s: None,
+        }
+    }
+}
+
+/// Engine, Heroku and a log.
+pub(super) struct Story {
+    pub(super) engine: Engine,
+    pub(super) heroku: Heroku,
+    pub(super) now: Timestamp,
+    pub(super) state: BTreeMap<String, Vec<u8>>,
+    pub(super) outcomes: Vec<OutcomeRecord>,
+    pub(super) policy: Policy,
+    pub(super) events: i64,
+    /// How often each list was read on its own.
+    pub(super) reads: BTreeMap<ListId, u32>,
+}
+
+impl Story {
+    pub(super) fn new(policy: Policy) -> Self {
+        let now = START.parse().unwrap();
+        let engine = Engine::new(policy.clone(), ExecutedBy::default());
+        Self {
+            engine,
+            heroku: Heroku::new(),
+            now,
+            state: BTreeMap::new(),
+            outcomes: Vec::new(),
+            policy,
+            events: 0,
+            reads: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn hears(&mut self, event: PersonEvent) {
+        let offset = self.events;
+        self.events += 1;
+        let origin = Origin {
+            source: "hr".to_owned(),
+            cluster: "default".to_owned(),
+            topic: "hr.leavers".to_owned(),
+            partition: 0,
+            offset,
+            element: String::new(),
+            record_sha256: String::new(),
+            received_at: self.now,
+            authenticity: Authenticity::TopicAcl,
+        };
+        let input = Input::Event(Box::new(Normalised { event, origin, traceparent: None }));
+        self.engine.handle(self.now, input);
+    }
+
+    pub(super) fn leaves(&mut self, person: u8) {
+        let id = format!("left-{person}");
+        let mut event = event(&format!("hr:larkspur:{person}"), &id, email(person).expose());
+        event.occurred_at = self.now;
+        self.hears(event);
+    }
+
+    /// One turn: commit, then carry out. Every removal must be named by a record committed before.
+    pub(super) fn turn(&mut self) {
+        self.engine.advance(self.now);
+        let (urgent, normal) = self.engine.ready();
+        self.engine.intend(self.now, urgent, normal);
+        let turn = self.engine.take_turn();
+        for (key, value) in turn.state {
+            match value {
+                Some(value) => self.state.insert(key, value),
+                None => self.state.remove(&key),
+            };
+        }
+        self.outcomes.extend(turn.outcomes);
+        for effect in turn.effects {
+            let input = match effect {
+                Effect::AskAccount => {
+                    let me = user(ME);
+                    Input::Account(Account { id: me.account.unwrap(), email: me.email })
+                }
+                Effect::Scan { .. } => Input::Scanned(Box::new(self.heroku.scan(self.now))),
+                Effect::Read { lists, .. } => {
+                    for list in lists.keys() {
+                        *self.reads.entry(*list).or_default() += 1;
+                    }
+                    Input::Lists(lists.keys().map(|list| (*list, self.heroku.list(*list, self.now))).collect())
+                }
+                Effect::Remove { case, grant, intent, removal, .. } => {
+                    let committed = String::from_utf8(self.state[&format!("case/{case}")].clone()).unwrap();
+                    assert!(committed.contains(&intent.to_string()), "a removal without a committed intent");
+                    Input::Answered { case, grant, intent, answer: self.heroku.remove(removal, self.now) }
+                }
+            };
+            self.now += SignedDuration::from_millis(20);
+            self.engine.handle(self.now, input);
+        }
+    }
+
+    pub(super) fn passes(&mut self, span: SignedDuration) {
+        let end = self.now + span;
+        let step = if span < SignedDuration::from_hours(1) { 250 } else { 20_000 };
+        while self.now < end {
+            self.turn();
+            self.now += SignedDuration::from_millis(step);
+        }
+    }
+
+    /// The process dies; what was committed is all that is left.
+    pub(super) fn dies(&mut self) {
+        let records = self.state.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
+        self.engine = Engine::restore(self.policy.clone(), ExecutedBy::default(), records, self.now).unwrap();
+    }
+
+    pub(super) fn closed(&self) -> Vec<&CaseClosed> {
+        self.outcomes
+            .iter()
+            .filter_map(|record| match &record.data {
+                Outcome::Closed(closed) => Some(closed.as_ref()),
+                Outcome::Revoked(_) | Outcome::Progress(_) => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn told(&self, kind: OutcomeKind) -> usize {
+        self.outcomes.iter().filter(|record| record.kind == kind).count()
+    }
+
+    pub(super) fn reasons(&self) -> BTreeSet<HoldReason> {
+        self.engine.census().held.into_keys().collect()
+    }
+}
+
+pub(super) fn minutes(minutes: i64) -> SignedDuration {
+    SignedDuration::from_mins(minutes)
+}
