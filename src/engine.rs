@@ -18,6 +18,7 @@ pub mod coverage;
 mod findings;
 mod guards;
 pub mod identity;
+mod orders;
 pub mod plan;
 pub mod policy;
 pub mod record;
@@ -41,7 +42,10 @@ use self::case::{Case, Digest};
 use self::identity::Identities;
 use self::plan::Catalogue;
 use self::policy::Policy;
-use self::record::{RecordError, StateRecord, WINDOWS_KEY, Windows, alias_key, case_key, person_key};
+use self::record::{
+    ORDERS_KEY, Orders, RecordError, StateRecord, WINDOWS_KEY, Windows, alias_key, case_key, person_key,
+};
+use crate::model::command::Command;
 use crate::model::event::Normalised;
 use crate::model::outcome::{ExecutedBy, OutcomeRecord};
 use crate::model::world::{Account, Answer, ListId, ListRead, ListsRead, Scan, Wanted};
@@ -52,6 +56,13 @@ use crate::model::{AccountId, CaseId, GrantId, IntentId, PersonId, Removal, Surf
 pub enum Input {
     /// An event was read from the events topic.
     Event(Box<Normalised>),
+    /// A command was read from the commands topic.
+    Command {
+        /// Its offset; commands that the state has seen are passed over.
+        offset: i64,
+        /// What is ordered.
+        command: Command,
+    },
     /// Heroku said which account we are.
     Account(Account),
     /// Heroku refuses the account as a whole; why, as a code.
@@ -153,6 +164,7 @@ pub struct Engine {
     cases: BTreeMap<CaseId, Case>,
     digests: BTreeMap<CaseId, Digest>,
     windows: Windows,
+    orders: Orders,
 
     // Not persisted.
     me: Option<Account>,
@@ -169,6 +181,8 @@ pub struct Engine {
     in_flight: BTreeMap<IntentId, (CaseId, GrantId)>,
     candidates: Vec<Candidate>,
     swept: Timestamp,
+    turned: Timestamp,
+    doubted_until: Timestamp,
 
     // The turn being collected.
     dirty: BTreeSet<String>,
@@ -187,6 +201,7 @@ impl Engine {
             cases: BTreeMap::new(),
             digests: BTreeMap::new(),
             windows: Windows::default(),
+            orders: Orders::default(),
             me: None,
             account_due: Timestamp::MIN,
             stop: None,
@@ -201,6 +216,8 @@ impl Engine {
             in_flight: BTreeMap::new(),
             candidates: Vec::new(),
             swept: Timestamp::MIN,
+            turned: Timestamp::MIN,
+            doubted_until: Timestamp::MIN,
             dirty: BTreeSet::new(),
             outcomes: Vec::new(),
             effects: Vec::new(),
@@ -235,6 +252,7 @@ impl Engine {
                     engine.digests.insert(digest.id, digest);
                 }
                 StateRecord::Windows(windows) => engine.windows = windows,
+                StateRecord::Orders(orders) => engine.orders = orders,
             }
         }
         for case in engine.cases.values_mut() {
@@ -254,6 +272,10 @@ impl Engine {
             Input::Event(normalised) => {
                 self.note("accept");
                 self.accept(now, *normalised);
+            }
+            Input::Command { offset, command } => {
+                self.note("accept");
+                self.obey(now, offset, command);
             }
             Input::Account(account) => {
                 if self.me.is_none() {
@@ -311,6 +333,7 @@ impl Engine {
                 let open = self.cases.get(&id).map(|case| StateRecord::Case(Box::new(case.clone())));
                 open.or_else(|| self.digests.get(&id).map(|digest| StateRecord::Digest(digest.clone())))
             }),
+            Some(_) | None if key == ORDERS_KEY => Some(StateRecord::Orders(self.orders.clone())),
             Some(_) | None => Some(StateRecord::Windows(self.windows.clone())),
         };
         match record {
@@ -340,6 +363,10 @@ impl Engine {
 
     fn touch_alias(&mut self, alias: &str) {
         self.dirty.insert(alias_key(alias));
+    }
+
+    fn touch_orders(&mut self) {
+        self.dirty.insert(ORDERS_KEY.to_owned());
     }
 
     fn touch_windows(&mut self) {

@@ -74,7 +74,7 @@ impl Register {
                 StateRecord::Digest(digest) => {
                     register.cases.insert(digest.id, Known::Closed(digest));
                 }
-                StateRecord::Alias(..) | StateRecord::Windows(_) => {}
+                StateRecord::Alias(..) | StateRecord::Windows(_) | StateRecord::Orders(_) => {}
             }
         }
         register

@@ -125,7 +125,11 @@ fn show_plan(config: &Config, topics: &OwnTopics, event: &PersonEvent, now: Time
 fn windows(record: StateRecord) -> Option<Windows> {
     match record {
         StateRecord::Windows(windows) => Some(windows),
-        StateRecord::Person(_) | StateRecord::Alias(..) | StateRecord::Case(_) | StateRecord::Digest(_) => None,
+        StateRecord::Person(_)
+        | StateRecord::Alias(..)
+        | StateRecord::Case(_)
+        | StateRecord::Digest(_)
+        | StateRecord::Orders(_) => None,
     }
 }
 

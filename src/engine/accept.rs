@@ -37,43 +37,99 @@ impl Engine {
         let zone = self.policy.sources.get(&normalised.origin.source).map(|source| source.zone.clone());
         let effective = event.effective_at(&zone.unwrap_or(jiff::tz::TimeZone::UTC));
         let received = normalised.origin.received_at;
+        if found.overruled {
+            self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
+            let summary = "Cancelled: another source said later that the person stays.";
+            self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
+            return;
+        }
         match event.action {
             Action::IdentityUpdate => {}
             Action::Cancel => self.contradict(now, found.person, &normalised),
-            Action::Suspend => {
-                let policy = self.policy.sources.get(&normalised.origin.source).map(|source| source.on_suspended);
-                if policy == Some(OnSuspended::Ignore) || self.join(found.person, &normalised) {
-                    return;
-                }
-                self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
-                self.park(now, id, HoldReason::Suspended, "the source says suspended, which may be for a time only");
-            }
-            Action::Schedule | Action::Deprovision => {
-                let due = effective.filter(|at| event.action == Action::Deprovision && *at <= now);
-                match due {
-                    Some(at) => {
-                        self.supersede(now, found.person);
-                        if !self.join(found.person, &normalised) {
-                            self.open(now, id, found.person, &normalised, at);
-                            self.examine(now, id, &normalised);
-                            if found.disputed {
-                                let detail = "the address in the event belongs to somebody else by now";
-                                self.park(now, id, HoldReason::AccountChanged, detail);
-                            }
-                        }
-                    }
-                    None => {
-                        if self.join(found.person, &normalised) {
-                            return;
-                        }
+            Action::Suspend => match self.policy.sources.get(&normalised.origin.source).map(|it| it.on_suspended) {
+                Some(OnSuspended::Ignore) => {}
+                Some(OnSuspended::Hold) | None => {
+                    if !self.join(found.person, &normalised) {
                         self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
-                        let detail = effective.map_or_else(
-                            || "a date in a zone that is not known".to_owned(),
-                            |at| format!("takes effect at {at}; dates ahead are not acted on yet"),
-                        );
-                        self.park(now, id, HoldReason::UnsupportedKind, &detail);
+                        self.examine(now, id, &normalised);
+                        let detail = "the source says suspended, which may be for a time only";
+                        self.bar(now, id, HoldReason::Suspended, detail);
                     }
                 }
+            },
+            Action::Schedule | Action::Deprovision => match effective {
+                None => {
+                    if !self.join(found.person, &normalised) {
+                        self.open(now, id, found.person, &normalised, received);
+                        self.park(now, id, HoldReason::UnknownDate, "a date in a zone that is not known");
+                    }
+                }
+                Some(at) if at > now => self.schedule(now, id, found.person, &normalised, at),
+                Some(at) => {
+                    if self.digests.values().any(|digest| digest.person == found.person && digest.effective_at == at) {
+                        return; // The same fact, told by another record.
+                    }
+                    self.supersede(now, found.person);
+                    if !self.join(found.person, &normalised) {
+                        self.open(now, id, found.person, &normalised, at);
+                        self.examine(now, id, &normalised);
+                    } else {
+                        self.bring_forward(now, found.person, at);
+                    }
+                }
+            },
+        }
+        if found.disputed {
+            let detail = "the address in the event belongs to somebody else by now";
+            self.park(now, id, HoldReason::AccountChanged, detail);
+        }
+    }
+
+    /// A departure ahead. The source that spoke first may move its date until something was removed; what others say
+    /// is noted.
+    fn schedule(&mut self, now: Timestamp, id: CaseId, person: PersonId, normalised: &Normalised, at: Timestamp) {
+        self.supersede(now, person);
+        let Some(open) = self.open_cases_of(person).into_iter().next() else {
+            self.open(now, id, person, normalised, at);
+            self.examine(now, id, normalised);
+            self.put_off(now, id, at);
+            return;
+        };
+        let case = &self.cases[&open];
+        let same_source =
+            case.cause.system == normalised.event.source.system && case.cause.tenant == normalised.event.source.tenant;
+        let movable = same_source && !case.started() && case.effective_at != at;
+        self.join(person, normalised);
+        if movable {
+            self.put_off(now, open, at);
+        }
+    }
+
+    /// Waits for the day.
+    fn put_off(&mut self, now: Timestamp, id: CaseId, at: Timestamp) {
+        let policy = (self.policy.deadline, self.policy.deadline_urgent);
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        if case.parked.is_some() {
+            return;
+        }
+        case.effective_at = at;
+        case.phase = Phase::Scheduled { due: at };
+        let allowed = if case.urgent { policy.1 } else { policy.0 };
+        case.deadline = at.max(case.received_at).saturating_add(allowed).unwrap_or(Timestamp::MAX);
+        case.ordinal += 1;
+        self.touch_case(id);
+        self.review_holds(now, id);
+        self.tell_scheduled(now, id);
+    }
+
+    /// A departure that was ahead is due: the same case goes on at once.
+    fn bring_forward(&mut self, now: Timestamp, person: PersonId, at: Timestamp) {
+        for id in self.open_cases_of(person) {
+            let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
+            if matches!(case.phase, Phase::Scheduled { .. }) {
+                case.phase = Phase::Scanning { due: now };
+                case.effective_at = at;
+                self.touch_case(id);
             }
         }
     }
@@ -110,7 +166,9 @@ impl Engine {
             coverage: CoveragePart::default(),
             reachable_apps: std::collections::BTreeSet::new(),
             parked: None,
+            barred: None,
             limited: None,
+            approval: None,
             holds: Vec::new(),
             verdicts: Vec::new(),
             ordinal: 0,
@@ -155,7 +213,7 @@ impl Engine {
                 limit.as_hours(),
                 normalised.origin.source
             );
-            self.park(now, id, HoldReason::EventTooOld, &detail);
+            self.bar(now, id, HoldReason::EventTooOld, &detail);
         }
     }
 
@@ -202,16 +260,9 @@ impl Engine {
     /// A departure that is due replaces cases that only wait for one.
     fn supersede(&mut self, now: Timestamp, person: PersonId) {
         for id in self.open_cases_of(person) {
-            let waits = self.cases[&id].parked.as_ref().is_some_and(|(reason, _)| match reason {
-                HoldReason::Suspended | HoldReason::UnsupportedKind | HoldReason::EventTooOld => true,
-                HoldReason::CoverageIncomplete
-                | HoldReason::LastHumanAdmin
-                | HoldReason::LimitReached
-                | HoldReason::AmbiguousAccount
-                | HoldReason::AccountChanged
-                | HoldReason::PlanTooLarge
-                | HoldReason::UnresolvedPerson => false,
-            });
+            let case = &self.cases[&id];
+            let undated = case.parked.as_ref().is_some_and(|(reason, _)| *reason == HoldReason::UnknownDate);
+            let waits = undated || (case.barred.is_some() && !case.started());
             if waits {
                 let summary = "Cancelled: a newer statement says that the person has left; its own case follows.";
                 self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
@@ -224,7 +275,12 @@ impl Engine {
         let event = &normalised.event;
         for id in self.open_cases_of(person) {
             let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
-            let meant = event.cancels.as_ref().is_none_or(|cancels| cancels.event_id == case.cause.event_id);
+            let cause = &case.cause;
+            let stated = cause.also_stated_by.iter().map(|source| &source.event_id);
+            let meant = event
+                .cancels
+                .as_ref()
+                .is_none_or(|cancels| stated.chain([&cause.event_id]).any(|known| *known == cancels.event_id));
             if !meant || event.occurred_at < case.event_at {
                 continue;
             }
@@ -235,6 +291,15 @@ impl Engine {
                 let summary = "Cancelled before anything was removed: a newer statement says that the person stays.";
                 self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
             }
+        }
+    }
+
+    /// Makes the plan and removes nothing until somebody approves it.
+    fn bar(&mut self, now: Timestamp, id: CaseId, reason: HoldReason, detail: &str) {
+        if let Some(case) = self.cases.get_mut(&id) {
+            case.barred = Some((reason, detail.to_owned()));
+            self.touch_case(id);
+            self.review_holds(now, id);
         }
     }
 

@@ -9,7 +9,7 @@ use super::revocation::Revocation;
 use crate::model::event::{Action, Normalised, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode};
 use crate::model::world::Evidence;
-use crate::model::{AccountId, CaseId, Email, Grant, PersonId, SubjectKey, ids};
+use crate::model::{AccountId, CaseId, CommandId, Email, Grant, GrantId, PersonId, PlanId, SubjectKey, ids};
 
 /// An open case, as the state topic holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,9 +61,15 @@ pub struct Case {
     /// Why nothing is done until somebody acts or a newer event comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parked: Option<(HoldReason, String)>,
-    /// The figures of the cap that stops it from beginning.
+    /// Why nothing is removed until somebody approves the plan, which is made all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limited: Option<String>,
+    pub barred: Option<(HoldReason, String)>,
+    /// What stops it for the moment, with the figures; looked at anew each turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<(HoldReason, String)>,
+    /// Set by somebody who saw the plan: neither caps nor age hold what is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// What it waits for, as last told.
     pub holds: Vec<Hold>,
     /// What the guards saw last.
@@ -83,6 +89,11 @@ pub struct Case {
 pub enum Phase {
     /// Waits for something that no scan can tell.
     Parked,
+    /// The departure takes effect later.
+    Scheduled {
+        /// When.
+        due: Timestamp,
+    },
     /// Needs a scan that begins no earlier than `due`.
     Scanning {
         /// The earliest moment.
@@ -93,7 +104,7 @@ pub enum Phase {
 }
 
 /// What is kept of a closed case, so that a repeated event opens no second one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Digest {
     /// The case.
     pub id: CaseId,
@@ -107,12 +118,48 @@ pub struct Digest {
     pub summary: String,
     /// When.
     pub closed_at: Timestamp,
+    /// When the departure took effect.
+    pub effective_at: Timestamp,
+    /// Why it was opened, as long as a plan of it may still be enforced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Box<Planned>>,
+}
+
+/// What is kept of a case that only made a plan, so that it can be enforced later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Why it was opened.
+    pub cause: CausePart,
+    /// The event's own time.
+    pub event_at: Timestamp,
+}
+
+/// Somebody saw the plan and said go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The command.
+    pub command: CommandId,
+    /// Who claims to have given it.
+    pub claimed_by: String,
+    /// What it holds for; whatever else is found waits.
+    pub grants: BTreeSet<GrantId>,
 }
 
 /// The case id that an event founds.
 pub fn case_id(source: &SourceRef) -> CaseId {
     let element = source.element.unwrap_or(0).to_string();
     CaseId(ids::computed(&["case", &source.system, &source.tenant, &source.event_id, &element]))
+}
+
+/// The plan of these cases: it changes with any case and any grant that is to go.
+pub fn plan_id<'a>(cases: impl IntoIterator<Item = &'a Case>) -> PlanId {
+    let mut parts = BTreeSet::new();
+    for case in cases {
+        parts.insert(case.id.to_string());
+        let pending = case.revocations.iter().filter(|known| known.is_pending());
+        parts.extend(pending.map(|known| format!("{} {}", case.id, known.grant.id)));
+    }
+    PlanId(ids::computed(&parts.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
 /// The part of an audit record that says why.
@@ -150,7 +197,15 @@ impl Case {
 
     /// Whether its plan may be worked on: it enforces, and nothing holds it as a whole.
     pub fn may_remove(&self) -> bool {
-        self.mode == Some(Mode::Enforce) && self.parked.is_none() && !matches!(self.phase, Phase::Parked)
+        let waits = self.parked.is_some() || self.barred.is_some();
+        self.mode == Some(Mode::Enforce) && !waits && !matches!(self.phase, Phase::Parked | Phase::Scheduled { .. })
+    }
+
+    /// Grants that are to go and that the approval, if there is one, does not hold for.
+    pub fn unapproved(&self) -> Vec<&Grant> {
+        let Some(approval) = &self.approval else { return Vec::new() };
+        let pending = self.revocations.iter().filter(|known| known.is_pending()).map(|known| &known.grant);
+        pending.filter(|grant| !approval.grants.contains(&grant.id)).collect()
     }
 
     /// Whether the address of the grant was bound to another account than the one that holds it.

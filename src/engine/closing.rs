@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Engine;
-use super::case::{Case, Digest, Phase};
+use super::case::{Case, Digest, Phase, Planned};
 use super::revocation::Progress;
 use crate::model::ids::computed;
 use crate::model::outcome::{
@@ -18,6 +18,19 @@ impl Engine {
         let case = &self.cases[&id];
         let summary = format!("Opened by {} of source {}.", case.cause.event_type, case.cause.source);
         self.tell_progress(now, id, OutcomeKind::CaseOpened, &summary);
+    }
+
+    pub(super) fn tell_scheduled(&mut self, now: Timestamp, id: CaseId) {
+        let summary = format!("Scheduled: the departure takes effect at {}.", self.cases[&id].effective_at);
+        self.tell_progress(now, id, OutcomeKind::CaseScheduled, &summary);
+    }
+
+    /// An approval came and was not taken.
+    pub(super) fn tell_not_approved(&mut self, now: Timestamp, id: CaseId, why: &str) {
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        case.ordinal += 1;
+        self.touch_case(id);
+        self.tell_progress(now, id, OutcomeKind::CaseHeld, &format!("Still held: {why}"));
     }
 
     pub(super) fn tell_overdue(&mut self, now: Timestamp, id: CaseId) {
@@ -171,6 +184,9 @@ impl Engine {
                 access_after: access,
                 summary: summary.to_owned(),
                 closed_at: now,
+                effective_at: case.effective_at,
+                planned: (result == CaseResult::Planned && !case.synthetic)
+                    .then(|| Box::new(Planned { cause: case.cause, event_at: case.event_at })),
             },
         );
         self.touch_case(id);
@@ -221,7 +237,7 @@ fn person_part(case: &Case) -> PersonPart {
 
 /// Everything that stops the case now, with the place or the figures.
 pub(super) fn waits_for(case: &Case) -> Vec<(HoldReason, String)> {
-    let mut waits: Vec<(HoldReason, String)> = case.parked.iter().cloned().collect();
+    let mut waits: Vec<(HoldReason, String)> = case.parked.iter().chain(&case.barred).cloned().collect();
     if case.scans > 0 && !case.coverage.complete && case.mode == Some(Mode::Enforce) {
         let places: Vec<String> =
             case.coverage.not_read.iter().map(|unread| format!("{} ({})", unread.what, unread.why)).collect();
@@ -236,9 +252,7 @@ pub(super) fn waits_for(case: &Case) -> Vec<(HoldReason, String)> {
     if !floors.is_empty() {
         waits.push((HoldReason::LastHumanAdmin, format!("last human admin of {}", floors.join(", "))));
     }
-    if let Some(figures) = &case.limited {
-        waits.push((HoldReason::LimitReached, figures.clone()));
-    }
+    waits.extend(case.limited.clone());
     waits
 }
 

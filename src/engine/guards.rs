@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Engine;
-use super::case::Case;
+use super::case::{Case, Phase};
 use super::revocation::Revocation;
 use crate::model::outcome::{GuardVerdict, HoldReason};
 use crate::model::world::{Account, Entries, ListRead, Member, User};
@@ -71,11 +71,28 @@ fn is_admin(read: &ListRead, is_person: impl Fn(&User) -> bool) -> bool {
 impl Engine {
     pub(super) fn leavers(&self) -> Leavers {
         let mut leavers = Leavers::default();
-        for case in self.cases.values() {
+        for case in self.cases.values().filter(|case| !matches!(case.phase, Phase::Scheduled { .. })) {
             leavers.accounts.extend(case.accounts.keys().copied());
             leavers.addresses.extend(case.addresses.iter().cloned());
         }
         leavers
+    }
+
+    /// What keeps the case from the next removal, apart from what holds single grants of it.
+    pub(super) fn stopped_by(&self, now: Timestamp, id: CaseId) -> Option<(HoldReason, String)> {
+        let case = self.cases.get(&id)?;
+        if let Some(command) = &self.orders.paused {
+            return Some((HoldReason::Paused, format!("stopped by {}: {}", command.claimed_by, command.why)));
+        }
+        let unapproved = case.unapproved();
+        if let Some(grant) = unapproved.first() {
+            let (count, parent) = (unapproved.len(), grant.parent.name());
+            return Some((HoldReason::PlanChanged, format!("{count} grants more than approved, {parent} among them")));
+        }
+        if case.started() || case.approval.is_some() {
+            return None;
+        }
+        self.limit_reached(now, case.person).map(|figures| (HoldReason::LimitReached, figures))
     }
 
     /// The figures of the cap that the person would pass; `None` = they may begin, or have begun within the day.

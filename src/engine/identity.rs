@@ -29,6 +29,9 @@ pub struct Person {
     pub lost_addresses: BTreeSet<Email>,
     /// The newest statement of each source (`system:tenant`).
     pub statements: BTreeMap<String, Statement>,
+    /// When a source last said that the person stays, or is back, by its own time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stays_since: Option<Timestamp>,
     /// Keys of the last events.
     pub events: VecDeque<String>,
 }
@@ -67,6 +70,8 @@ pub struct Recognised {
     pub duplicate: bool,
     /// The same source has said something newer.
     pub stale: bool,
+    /// Another source said later that the person stays.
+    pub overruled: bool,
 }
 
 /// The deduplication key of an event.
@@ -114,6 +119,7 @@ impl Identities {
             disputed: false,
             duplicate: false,
             stale: false,
+            overruled: false,
         };
         self.learn_alias(subject_alias(key), id, &mut found);
         for external in &event.subject.external_ids {
@@ -152,6 +158,7 @@ impl Identities {
             addresses: BTreeSet::new(),
             lost_addresses: BTreeSet::new(),
             statements: BTreeMap::new(),
+            stays_since: None,
             events: VecDeque::new(),
         });
         person.subject_keys.insert(key.clone());
@@ -186,6 +193,12 @@ impl Identities {
         });
         if !found.stale {
             person.statements.insert(source, Statement { at: event.occurred_at, sequence: event.sequence.clone() });
+            match event.action {
+                Action::Cancel => person.stays_since = person.stays_since.max(Some(event.occurred_at)),
+                Action::Deprovision | Action::Suspend | Action::Schedule | Action::IdentityUpdate => {
+                    found.overruled = person.stays_since.is_some_and(|since| event.occurred_at < since);
+                }
+            }
         }
         found
     }

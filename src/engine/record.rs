@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::case::{Case, Digest};
 use super::identity::Person;
+use crate::model::command::Command;
 use crate::model::{CaseId, PersonId};
 
 /// The format written. The release that introduces the next one reads both.
@@ -27,6 +28,8 @@ pub enum StateRecord {
     Digest(Digest),
     /// `windows`
     Windows(Windows),
+    /// `orders`
+    Orders(Orders),
 }
 
 /// People whose removal began, by the moment of their first intent: what the caps count.
@@ -34,6 +37,17 @@ pub enum StateRecord {
 pub struct Windows {
     /// Within the last 24 hours.
     pub begun: BTreeMap<PersonId, Timestamp>,
+}
+
+/// What people ordered, as far as it holds for everybody.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    /// Offset of the commands topic that is read next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
+    /// The command that stopped all removals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Command>,
 }
 
 /// Why a state record cannot be read.
@@ -106,6 +120,9 @@ pub fn alias_key(alias: &str) -> String {
 /// The key of the windows.
 pub const WINDOWS_KEY: &str = "windows";
 
+/// The key of the orders.
+pub const ORDERS_KEY: &str = "orders";
+
 impl StateRecord {
     /// Key and value for the topic.
     pub fn encode(&self) -> (String, Vec<u8>) {
@@ -117,6 +134,7 @@ impl StateRecord {
                 (case_key(digest.id), encode(&CaseContent { open: None, closed: Some(digest.clone()) }))
             }
             Self::Windows(windows) => (WINDOWS_KEY.to_owned(), encode(windows)),
+            Self::Orders(orders) => (ORDERS_KEY.to_owned(), encode(orders)),
         }
     }
 
@@ -131,6 +149,9 @@ impl StateRecord {
         }
         if key == WINDOWS_KEY {
             return Ok(Self::Windows(parse(key, value)?));
+        }
+        if key == ORDERS_KEY {
+            return Ok(Self::Orders(parse(key, value)?));
         }
         match key.split_once('/') {
             Some(("person", _)) => Ok(Self::Person(parse(key, value)?)),

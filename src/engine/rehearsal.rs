@@ -13,7 +13,7 @@ use super::revocation::{Progress, Revocation};
 use super::{Effect, Engine, Input};
 use crate::model::event::Normalised;
 use crate::model::outcome::{
-    AccessAfter, Decision, ExecutedBy, FollowUp, GrantPart, Hold, Mode, Outcome, OutcomeRecord, Residual,
+    AccessAfter, Decision, ExecutedBy, FollowUp, GrantPart, Hold, HoldReason, Mode, Outcome, OutcomeRecord, Residual,
 };
 use crate::model::world::{Account, ListId, Scan, Wanted};
 use crate::model::{AccountId, CaseId, GrantId};
@@ -118,7 +118,7 @@ impl Rehearsal {
             }
             let person = case.person;
             match self.engine.limit_reached(now, person) {
-                Some(figures) => self.engine.limit(now, *id, Some(figures)),
+                Some(figures) => self.engine.limit(now, *id, Some((HoldReason::LimitReached, figures))),
                 None => {
                     self.engine.windows.begun.entry(person).or_insert(now);
                 }
@@ -130,7 +130,7 @@ impl Rehearsal {
         let case = self.engine.cases.get(&id)?;
         let mut grants: Vec<GrantPart> = case.revocations.iter().map(Revocation::part).collect();
         grants.sort_by(|one, two| (one.surface, one.parent.name()).cmp(&(two.surface, two.parent.name())));
-        let hold = |(reason, detail): (crate::model::outcome::HoldReason, String)| Hold {
+        let hold = |(reason, detail): (HoldReason, String)| Hold {
             reason,
             detail,
             remedy: reason.remedy().to_owned(),

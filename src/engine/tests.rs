@@ -1,5 +1,7 @@
 //! The engine against a Heroku of a few lists, in virtual time.
 
+mod orders;
+mod schedules;
 mod story;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,21 +227,15 @@ fn a_newer_statement_to_the_contrary_ends_the_case() {
 }
 
 #[test]
-fn kinds_that_are_not_acted_on_yet_hold() {
+fn a_suspension_waits_and_a_departure_replaces_it() {
     let mut story = Story::new(policy());
-    for (person, action) in [(1, Action::Suspend), (2, Action::Schedule)] {
-        let mut event = event(&format!("hr:larkspur:{person}"), &format!("e{person}"), email(person).expose());
-        event.action = action;
-        event.occurred_at = story.now;
-        story.hears(event);
-    }
+    story.says(1, "suspended", Action::Suspend, None);
     story.passes(minutes(5));
     assert!(story.closed().is_empty() && story.heroku.removals.is_empty());
-    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::Suspended, HoldReason::UnsupportedKind]));
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::Suspended]));
     story.leaves(1);
     story.passes(minutes(5));
-    let results: Vec<_> = story.closed().iter().map(|closed| closed.result).collect();
-    assert_eq!(results, [CaseResult::Cancelled, CaseResult::Removed]);
+    assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
 }
 
 #[test]

@@ -20,6 +20,13 @@ const CANDIDATES_MAX: usize = 8 * IN_FLIGHT_MAX;
 /// How often the account is asked for while all is well. One call of 4,500 an hour.
 const ACCOUNT_LOOK: SignedDuration = SignedDuration::from_mins(10);
 
+/// Between two turns lie milliseconds. More than this, or less than nothing, and the clock was set.
+const CLOCK_AHEAD: SignedDuration = SignedDuration::from_mins(5);
+const CLOCK_BACK: SignedDuration = SignedDuration::from_secs(-5);
+
+/// How long a clock must go on steadily after it was set.
+const CLOCK_STEADY: SignedDuration = SignedDuration::from_mins(15);
+
 /// How long a closed case answers for a repeated event.
 const DIGEST_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -27,6 +34,8 @@ impl Engine {
     /// Does everything that is due at `now`. Calling it early, late or twice is harmless.
     pub fn advance(&mut self, now: Timestamp) {
         self.sweep(now);
+        self.watch_the_clock(now);
+        self.begin_what_is_due(now);
         self.mark_overdue(now);
         self.candidates.clear();
         if self.draining {
@@ -59,8 +68,8 @@ impl Engine {
                 continue;
             }
             let person = self.cases[&candidate.case].person;
-            if let Some(figures) = self.limit_reached(now, person) {
-                self.limit(now, candidate.case, Some(figures));
+            if let Some(stopped) = self.stopped_by(now, candidate.case) {
+                self.limit(now, candidate.case, Some(stopped));
                 continue;
             }
             *left -= 1;
@@ -146,9 +155,9 @@ impl Engine {
         let mut busy: BTreeSet<ListId> = BTreeSet::new();
         let mut wanting = 0;
         for id in &order {
-            let figures = if self.cases[id].started() { None } else { self.limit_reached(now, self.cases[id].person) };
-            let limited = figures.is_some();
-            self.limit(now, *id, figures);
+            let stopped = self.stopped_by(now, *id);
+            let limited = stopped.is_some();
+            self.limit(now, *id, stopped);
             let case = &self.cases[id];
             let halted = limited || case.cancelled_by.is_some();
             let gate =
@@ -246,21 +255,42 @@ impl Engine {
         }
     }
 
-    pub(super) fn limit(&mut self, now: Timestamp, id: CaseId, figures: Option<String>) {
+    pub(super) fn limit(&mut self, now: Timestamp, id: CaseId, stopped: Option<(HoldReason, String)>) {
         let Some(case) = self.cases.get_mut(&id) else { return };
-        if case.limited.is_some() == figures.is_some() {
+        let reason = |stopped: &Option<(HoldReason, String)>| stopped.as_ref().map(|(reason, _)| *reason);
+        let before = reason(&case.limited);
+        if before == reason(&stopped) {
             return;
         }
-        case.limited.clone_from(&figures);
+        case.limited.clone_from(&stopped);
         self.touch_case(id);
-        let held = figures.is_some();
-        self.verdict(
-            now,
-            id,
-            HoldReason::LimitReached,
-            held,
-            figures.unwrap_or_else(|| "below the caps again".to_owned()),
-        );
+        if let Some(guard) = before.filter(|before| Some(*before) != reason(&stopped)) {
+            self.verdict(now, id, guard, false, "lets it go on".to_owned());
+        }
+        if let Some((guard, figures)) = stopped {
+            self.verdict(now, id, guard, true, figures);
+        }
+    }
+
+    /// A clock that jumps is not believed for a while: no departure begins because of it.
+    fn watch_the_clock(&mut self, now: Timestamp) {
+        let passed = now.duration_since(self.turned);
+        if self.turned != Timestamp::MIN && !(CLOCK_BACK..CLOCK_AHEAD).contains(&passed) {
+            self.doubted_until = now.saturating_add(CLOCK_STEADY).unwrap_or(Timestamp::MAX);
+        }
+        self.turned = now;
+    }
+
+    fn begin_what_is_due(&mut self, now: Timestamp) {
+        if now < self.doubted_until {
+            return;
+        }
+        let due = |phase: &Phase| matches!(phase, Phase::Scheduled { due } if *due <= now);
+        let ids: Vec<CaseId> = self.cases.values().filter(|case| due(&case.phase)).map(|case| case.id).collect();
+        for id in ids {
+            self.cases.get_mut(&id).expect("just listed").phase = Phase::Scanning { due: now };
+            self.touch_case(id);
+        }
     }
 
     fn mark_overdue(&mut self, now: Timestamp) {

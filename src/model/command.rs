@@ -54,7 +54,7 @@ pub enum Act {
         /// Which.
         cases: Vec<CaseId>,
     },
-    /// Look at these open cases now instead of later, and bind their accounts anew.
+    /// Look at these open cases now instead of later.
     Retry {
         /// Which.
         cases: Vec<CaseId>,

@@ -18,7 +18,7 @@ pub enum Outcome {
     Closed(Box<CaseClosed>),
     /// `grant.revoked`: one grant was removed and proven gone.
     Revoked(Box<GrantRevoked>),
-    /// `case.opened`, `case.held`, `case.resumed`, `case.overdue`.
+    /// `case.opened`, `case.scheduled`, `case.held`, `case.resumed`, `case.overdue`.
     Progress(Box<CaseProgress>),
 }
 
@@ -51,6 +51,8 @@ pub enum OutcomeKind {
     CaseHeld,
     /// What held it no longer does.
     CaseResumed,
+    /// The departure takes effect later; told again when the date moves.
+    CaseScheduled,
     /// The deadline passed.
     CaseOverdue,
     /// The case ended.
@@ -61,8 +63,15 @@ pub enum OutcomeKind {
 
 impl OutcomeKind {
     /// All.
-    pub const ALL: [Self; 6] =
-        [Self::CaseOpened, Self::CaseHeld, Self::CaseResumed, Self::CaseOverdue, Self::CaseClosed, Self::GrantRevoked];
+    pub const ALL: [Self; 7] = [
+        Self::CaseOpened,
+        Self::CaseScheduled,
+        Self::CaseHeld,
+        Self::CaseResumed,
+        Self::CaseOverdue,
+        Self::CaseClosed,
+        Self::GrantRevoked,
+    ];
 
     /// The middle of the CloudEvents type.
     pub fn as_str(self) -> &'static str {
@@ -70,6 +79,7 @@ impl OutcomeKind {
             Self::CaseOpened => "case.opened",
             Self::CaseHeld => "case.held",
             Self::CaseResumed => "case.resumed",
+            Self::CaseScheduled => "case.scheduled",
             Self::CaseOverdue => "case.overdue",
             Self::CaseClosed => "case.closed",
             Self::GrantRevoked => "grant.revoked",
@@ -180,13 +190,17 @@ pub enum HoldReason {
     PlanTooLarge,
     /// The person is named, their address is not known.
     UnresolvedPerson,
-    /// A kind of event that is not acted on yet.
-    UnsupportedKind,
+    /// The departure takes effect on a date in a zone that nobody knows.
+    UnknownDate,
+    /// Somebody stopped all removals.
+    Paused,
+    /// What would go is not what was approved.
+    PlanChanged,
 }
 
 impl HoldReason {
     /// All, for the runbook's headings and the metric's labels.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::CoverageIncomplete,
         Self::LastHumanAdmin,
         Self::LimitReached,
@@ -196,7 +210,9 @@ impl HoldReason {
         Self::Suspended,
         Self::PlanTooLarge,
         Self::UnresolvedPerson,
-        Self::UnsupportedKind,
+        Self::UnknownDate,
+        Self::Paused,
+        Self::PlanChanged,
     ];
 
     /// As it stands in records, metrics and the runbook.
@@ -211,7 +227,9 @@ impl HoldReason {
             Self::Suspended => "suspended",
             Self::PlanTooLarge => "plan_too_large",
             Self::UnresolvedPerson => "unresolved_person",
-            Self::UnsupportedKind => "unsupported_kind",
+            Self::UnknownDate => "unknown_date",
+            Self::Paused => "paused",
+            Self::PlanChanged => "plan_changed",
         }
     }
 
@@ -223,7 +241,7 @@ impl HoldReason {
             }
             Self::LastHumanAdmin => "make somebody else admin of the team; the case then goes on by itself",
             Self::LimitReached => {
-                "goes on by itself when the window allows; if so many people really left, raise guards.max_people_per_hour or guards.max_people_per_day"
+                "goes on by itself when the window allows; if so many people really left, look at the plan and run `heroku-deprovisioner cases approve`"
             }
             Self::AmbiguousAccount => {
                 "find out on Heroku which account is the person's, and remove the address from the other"
@@ -232,7 +250,7 @@ impl HoldReason {
                 "check on Heroku who holds the address now; remove the old account's access by hand if it is theirs"
             }
             Self::EventTooOld => {
-                "check that the person has left, then run `heroku-deprovisioner offboard`, or raise the source's max_event_age"
+                "check that the person has left, then run `heroku-deprovisioner cases approve` or `cases cancel`"
             }
             Self::Suspended => {
                 "send a deprovision event when the person has left, or a cancel event when they are back"
@@ -241,7 +259,9 @@ impl HoldReason {
             Self::UnresolvedPerson => {
                 "run `heroku-deprovisioner offboard ADDRESS`, or publish an event that carries the address"
             }
-            Self::UnsupportedKind => "send a deprovision event once the person has left",
+            Self::UnknownDate => "send a deprovision event once the person has left, or a schedule with a known zone",
+            Self::Paused => "run `heroku-deprovisioner resume` once the cause of the stop is gone",
+            Self::PlanChanged => "look at the plan again and approve it: `heroku-deprovisioner cases approve`",
         }
     }
 }

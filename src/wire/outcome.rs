@@ -79,9 +79,11 @@ pub fn read_outcome(value: &[u8]) -> Result<OutcomeRecord, WireError> {
     let data = match kind {
         OutcomeKind::CaseClosed => Outcome::Closed(data(kind, envelope.data)?),
         OutcomeKind::GrantRevoked => Outcome::Revoked(data(kind, envelope.data)?),
-        OutcomeKind::CaseOpened | OutcomeKind::CaseHeld | OutcomeKind::CaseResumed | OutcomeKind::CaseOverdue => {
-            Outcome::Progress(data(kind, envelope.data)?)
-        }
+        OutcomeKind::CaseOpened
+        | OutcomeKind::CaseScheduled
+        | OutcomeKind::CaseHeld
+        | OutcomeKind::CaseResumed
+        | OutcomeKind::CaseOverdue => Outcome::Progress(data(kind, envelope.data)?),
     };
     Ok(OutcomeRecord {
         id: id("id", &envelope.id)?,
@@ -106,7 +108,11 @@ fn agrees(kind: OutcomeKind, data: &Outcome) -> bool {
     match kind {
         OutcomeKind::CaseClosed => matches!(data, Outcome::Closed(_)),
         OutcomeKind::GrantRevoked => matches!(data, Outcome::Revoked(_)),
-        OutcomeKind::CaseOpened | OutcomeKind::CaseHeld | OutcomeKind::CaseResumed | OutcomeKind::CaseOverdue => {
+        OutcomeKind::CaseOpened
+        | OutcomeKind::CaseScheduled
+        | OutcomeKind::CaseHeld
+        | OutcomeKind::CaseResumed
+        | OutcomeKind::CaseOverdue => {
             matches!(data, Outcome::Progress(_))
         }
     }

@@ -82,7 +82,8 @@ impl Watch {
             | StateRecord::Digest(_)
             | StateRecord::Person(_)
             | StateRecord::Alias(..)
-            | StateRecord::Windows(_) => None,
+            | StateRecord::Windows(_)
+            | StateRecord::Orders(_) => None,
         }
     }
 
@@ -116,5 +117,5 @@ impl Watch {
 /// Whether a held case has nothing left that moves by itself.
 fn stands_still(case: &Case) -> bool {
     let moves = case.revocations.iter().any(|known| known.is_pending() && known.decision == Decision::Revoke);
-    is_held(case) && (case.parked.is_some() || case.limited.is_some() || !moves)
+    is_held(case) && (case.parked.is_some() || case.barred.is_some() || case.limited.is_some() || !moves)
 }

@@ -8,13 +8,14 @@ use uuid::Uuid;
 use super::super::fixtures::event;
 use super::super::policy::Policy;
 use super::super::{Effect, Engine, Input};
-use crate::model::event::{Authenticity, Normalised, Origin, PersonEvent};
-use crate::model::outcome::{CaseClosed, ExecutedBy, HoldReason, Outcome, OutcomeKind, OutcomeRecord};
+use crate::model::command::{Act, COMMAND_VERSION, Command};
+use crate::model::event::{Action, Authenticity, Effective, Normalised, Origin, PersonEvent};
+use crate::model::outcome::{CaseClosed, CaseResult, ExecutedBy, HoldReason, Outcome, OutcomeKind, OutcomeRecord};
 use crate::model::world::{
     Account, Answer, App, Collaborator, Entries, Evidence, Invitation, ListId, ListRead, Member, Reply, Scan, Team,
     Unread, User,
 };
-use crate::model::{AccountId, AppId, CollaboratorId, Email, InvitationId, MembershipId, Removal, TeamId};
+use crate::model::{AccountId, AppId, CollaboratorId, CommandId, Email, InvitationId, MembershipId, Removal, TeamId};
 
 pub(super) const START: &str = "2026-06-01T12:00:00Z";
 
@@ -195,6 +196,7 @@ pub(super) struct Story {
     pub(super) outcomes: Vec<OutcomeRecord>,
     pub(super) policy: Policy,
     pub(super) events: i64,
+    pub(super) orders: i64,
     /// How often each list was read on its own.
     pub(super) reads: BTreeMap<ListId, u32>,
 }
@@ -211,6 +213,7 @@ impl Story {
             outcomes: Vec::new(),
             policy,
             events: 0,
+            orders: 0,
             reads: BTreeMap::new(),
         }
     }
@@ -238,6 +241,36 @@ impl Story {
         let mut event = event(&format!("hr:larkspur:{person}"), &id, email(person).expose());
         event.occurred_at = self.now;
         self.hears(event);
+    }
+
+    /// The source `hr` says `action` of somebody, to take effect at `effective`.
+    pub(super) fn says(&mut self, person: u8, id: &str, action: Action, effective: Option<Timestamp>) {
+        self.tells("hr", person, id, action, effective, self.now);
+    }
+
+    /// `system` says `action` of somebody, by its own clock at `stated`.
+    pub(super) fn tells(
+        &mut self,
+        system: &str,
+        person: u8,
+        id: &str,
+        action: Action,
+        effective: Option<Timestamp>,
+        stated: Timestamp,
+    ) {
+        let mut event = event(&format!("{system}:larkspur:{person}"), id, email(person).expose());
+        event.action = action;
+        event.occurred_at = stated;
+        event.effective =
+            effective.map(|at| Effective { at: Some(at), date: None, timezone: None, boundary: None, basis: None });
+        self.hears(event);
+    }
+
+    /// Somebody orders something.
+    pub(super) fn ordered(&mut self, act: Act) {
+        let offset = self.orders;
+        self.orders += 1;
+        self.engine.handle(self.now, Input::Command { offset, command: command(offset, self.now, act) });
     }
 
     /// One turn: commit, then carry out. Every removal must be named by a record committed before.
@@ -292,6 +325,11 @@ impl Story {
         self.engine = Engine::restore(self.policy.clone(), ExecutedBy::default(), records, self.now).unwrap();
     }
 
+    pub(super) fn dies_after_a_turn(&mut self) {
+        self.turn();
+        self.dies();
+    }
+
     pub(super) fn closed(&self) -> Vec<&CaseClosed> {
         self.outcomes
             .iter()
@@ -306,6 +344,10 @@ impl Story {
         self.outcomes.iter().filter(|record| record.kind == kind).count()
     }
 
+    pub(super) fn results(&self) -> Vec<CaseResult> {
+        self.closed().iter().map(|closed| closed.result).collect()
+    }
+
     pub(super) fn reasons(&self) -> BTreeSet<HoldReason> {
         self.engine.census().held.into_keys().collect()
     }
@@ -313,4 +355,16 @@ impl Story {
 
 pub(super) fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
+}
+
+pub(super) fn command(number: i64, at: Timestamp, act: Act) -> Command {
+    Command {
+        schema_version: COMMAND_VERSION,
+        id: CommandId(uuid(90, u8::try_from(number).unwrap())),
+        at,
+        claimed_by: "ops".to_owned(),
+        authenticated: false,
+        why: "tested".to_owned(),
+        act,
+    }
 }

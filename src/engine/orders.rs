@@ -1,0 +1,178 @@
+//! What people order through the commands topic. Nobody proves who they are there, so an order can only stop, end, or
+//! let go on what an authentic event has begun.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::Engine;
+use super::case::{Approval, Case, Phase, case_id, plan_id};
+use super::revocation::Progress;
+use crate::model::command::{Act, Command};
+use crate::model::event::SourceRef;
+use crate::model::outcome::{AccessAfter, CaseResult, CoveragePart, HoldReason};
+use crate::model::{CaseId, PlanId};
+
+/// System of a statement that is a command.
+const COMMANDS: &str = "commands";
+
+impl Engine {
+    /// Offset of the commands topic that is read next; `None` = none was read yet.
+    pub fn commands_position(&self) -> Option<i64> {
+        self.orders.next
+    }
+
+    /// The command that stopped all removals.
+    pub fn paused(&self) -> Option<&Command> {
+        self.orders.paused.as_ref()
+    }
+
+    pub(super) fn obey(&mut self, now: Timestamp, offset: i64, command: Command) {
+        if self.orders.next.is_some_and(|next| offset < next) {
+            return;
+        }
+        self.orders.next = Some(offset + 1);
+        self.touch_orders();
+        match &command.act {
+            Act::Pause => self.orders.paused = Some(command),
+            Act::Resume => self.orders.paused = None,
+            Act::Approve { cases, plan } => self.approve(now, &command, cases, *plan),
+            Act::Enforce { cases } => cases.iter().for_each(|id| self.enforce(now, &command, *id)),
+            Act::Cancel { cases } => cases.iter().for_each(|id| self.cancel(now, &command, *id)),
+            Act::Retry { cases } => cases.iter().for_each(|id| self.retry(now, *id)),
+            // The first is carried out by whoever gave it, the second before there is an engine.
+            Act::ReplayDeadLetter { .. } | Act::AcceptState { .. } => {}
+        }
+    }
+
+    fn approve(&mut self, now: Timestamp, command: &Command, ids: &[CaseId], seen: PlanId) {
+        let ids: BTreeSet<CaseId> = ids.iter().copied().collect();
+        let plan = plan_id(ids.iter().filter_map(|id| self.cases.get(id)));
+        let open = ids.iter().filter(|id| self.cases.contains_key(id)).count();
+        if plan != seen || open != ids.len() {
+            let (all, by) = (ids.len(), &command.claimed_by);
+            let why = format!("{by} approved plan {seen}; it is now {plan}, {open} of {all} cases are open.");
+            ids.into_iter().for_each(|id| self.tell_not_approved(now, id, &why));
+            return;
+        }
+        for id in ids {
+            let case = self.cases.get_mut(&id).expect("all of them are open");
+            let pending = case.revocations.iter().filter(|known| known.is_pending());
+            case.approval = Some(Approval {
+                command: command.id,
+                claimed_by: command.claimed_by.clone(),
+                grants: pending.map(|known| known.grant.id).collect(),
+            });
+            let released = case.barred.take().or(case.limited.take()).map(|(reason, _)| reason);
+            if matches!(case.phase, Phase::Working) {
+                case.phase = Phase::Scanning { due: now };
+            }
+            self.touch_case(id);
+            let figures = format!("approved by {}: {} (command {})", command.claimed_by, command.why, command.id);
+            self.verdict(now, id, released.unwrap_or(HoldReason::LimitReached), false, figures);
+        }
+    }
+
+    /// A plan made while observing becomes a case that removes, unless the person stays after all.
+    fn enforce(&mut self, now: Timestamp, command: &Command, old: CaseId) {
+        let Some(digest) = self.digests.get_mut(&old) else { return };
+        let (person, effective) = (digest.person, digest.effective_at);
+        let Some(planned) = digest.planned.take() else { return };
+        self.touch_case(old);
+        if !self.open_cases_of(person).is_empty() {
+            return;
+        }
+        let mut cause = planned.cause;
+        let stated = statement(command, &cause.event_id);
+        let id = case_id(&stated);
+        cause.also_stated_by.push(stated);
+        cause.kind = command.act.as_str().to_owned();
+        cause.reason = Some(command.why.clone());
+        cause.claimed_by = Some(command.claimed_by.clone());
+        let known = &self.identities.people[&person];
+        let overruled = known.stays_since.is_some_and(|since| planned.event_at < since);
+        let case = Case {
+            id,
+            person,
+            subject_keys: known.subject_keys.clone(),
+            addresses: known.addresses.clone(),
+            accounts: std::collections::BTreeMap::new(),
+            action: crate::model::event::Action::Deprovision,
+            cause,
+            event_at: planned.event_at,
+            effective_at: effective,
+            received_at: now,
+            deadline: now.saturating_add(self.policy.deadline).unwrap_or(Timestamp::MAX),
+            overdue: false,
+            urgent: false,
+            synthetic: false,
+            traceparent: None,
+            phase: Phase::Scanning { due: now },
+            mode: None,
+            revocations: Vec::new(),
+            proofs: Vec::new(),
+            coverage: CoveragePart::default(),
+            reachable_apps: BTreeSet::new(),
+            parked: None,
+            barred: None,
+            limited: None,
+            approval: None,
+            holds: Vec::new(),
+            verdicts: Vec::new(),
+            ordinal: 0,
+            scans: 0,
+            cancelled_by: None,
+        };
+        let known_to_be_protected = case.addresses.iter().any(|email| self.policy.protected.contains(email));
+        self.cases.insert(id, case);
+        self.touch_case(id);
+        self.tell_opened(now, id);
+        if known_to_be_protected {
+            let summary = "Refused: the person is protected (people.protected).";
+            self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
+        } else if overruled {
+            let summary = "Cancelled: since the plan was made, a source said that the person stays.";
+            self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
+        }
+    }
+
+    fn cancel(&mut self, now: Timestamp, command: &Command, id: CaseId) {
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        let stated = statement(command, "");
+        case.cause.contradicted_by.push(stated.clone());
+        case.cancelled_by = Some(stated);
+        self.touch_case(id);
+        if !self.cases[&id].started() {
+            let summary = format!("Cancelled by {}: {}", command.claimed_by, command.why);
+            self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &summary);
+        }
+    }
+
+    /// Looks now instead of later. What the case is bound to stays: an order must not lead it to another person.
+    fn retry(&mut self, now: Timestamp, id: CaseId) {
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        match &mut case.phase {
+            Phase::Scanning { due } => *due = now,
+            Phase::Working => case.phase = Phase::Scanning { due: now },
+            Phase::Parked | Phase::Scheduled { .. } => {}
+        }
+        for revocation in &mut case.revocations {
+            if let Progress::Waiting { due, .. } = &mut revocation.progress {
+                *due = (*due).min(now);
+            }
+        }
+        self.touch_case(id);
+        self.review_holds(now, id);
+    }
+}
+
+/// The command as a statement among those of the sources.
+fn statement(command: &Command, about: &str) -> SourceRef {
+    SourceRef {
+        system: COMMANDS.to_owned(),
+        tenant: about.to_owned(),
+        event_type: command.act.as_str().to_owned(),
+        event_id: command.id.to_string(),
+        element: None,
+    }
+}

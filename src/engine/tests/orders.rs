@@ -1,0 +1,184 @@
+//! What people order.
+
+use std::collections::BTreeSet;
+
+use super::story::{Story, email, minutes, user};
+use crate::engine::case::{case_id, plan_id};
+use crate::engine::fixtures::{event, policy};
+use crate::engine::policy::Policy;
+use crate::model::command::Act;
+use crate::model::outcome::{CaseResult, HoldReason, Mode, OutcomeKind};
+use crate::model::{CaseId, PlanId};
+
+fn case_of(person: u8) -> CaseId {
+    case_id(&event(&format!("hr:larkspur:{person}"), &format!("left-{person}"), email(person).expose()).source)
+}
+
+fn plan_of(story: &Story, people: &[u8]) -> PlanId {
+    plan_id(people.iter().map(|person| &story.engine.cases[&case_of(*person)]))
+}
+
+#[test]
+fn a_pause_stops_everything_also_after_a_restart() {
+    let mut story = Story::new(policy());
+    story.ordered(Act::Pause);
+    story.leaves(1);
+    story.passes(minutes(1));
+    story.dies();
+    story.passes(minutes(1));
+    assert!(story.heroku.removals.is_empty());
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::Paused]));
+    story.ordered(Act::Resume);
+    story.passes(minutes(1));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+#[test]
+fn a_pause_in_the_middle_lets_only_what_is_on_the_wire_end() {
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.ordered(Act::Pause);
+    story.passes(minutes(5));
+    assert_eq!(story.heroku.removals.len(), 1);
+}
+
+#[test]
+fn an_order_is_obeyed_once() {
+    let mut story = Story::new(policy());
+    story.ordered(Act::Pause);
+    story.ordered(Act::Resume);
+    story.turn();
+    story.dies();
+    assert_eq!(story.engine.commands_position(), Some(2));
+    story.orders = 0;
+    story.ordered(Act::Pause);
+    assert!(story.engine.paused().is_none());
+}
+
+#[test]
+fn one_approval_releases_all_who_wait_for_the_caps() {
+    let mut story = Story::new(Policy { max_people_per_hour: 0, ..policy() });
+    story.leaves(1);
+    story.leaves(2);
+    story.passes(minutes(1));
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::LimitReached]));
+    let plan = plan_of(&story, &[1, 2]);
+    story.ordered(Act::Approve { cases: vec![case_of(1), case_of(2)], plan });
+    story.dies_after_a_turn();
+    story.passes(minutes(2));
+    assert_eq!(story.results(), [CaseResult::Removed, CaseResult::Removed]);
+    let guards = &story.closed()[0].guards;
+    assert!(guards.iter().any(|verdict| verdict.figures.contains("approved by ops")), "{guards:?}");
+}
+
+#[test]
+fn an_approval_of_another_plan_releases_nobody() {
+    let mut story = Story::new(Policy { max_people_per_hour: 0, ..policy() });
+    story.leaves(1);
+    story.passes(minutes(1));
+    story.ordered(Act::Approve { cases: vec![case_of(1)], plan: plan_of(&story, &[]) });
+    story.passes(minutes(2));
+    assert!(story.heroku.removals.is_empty());
+    assert_eq!(story.told(OutcomeKind::CaseHeld), 2);
+}
+
+#[test]
+fn what_was_found_after_the_approval_waits_for_another() {
+    let mut story = Story::new(Policy { max_people_per_hour: 0, ..policy() });
+    story.leaves(1);
+    story.passes(minutes(1));
+    let plan = plan_of(&story, &[1]);
+    story.heroku.apps.insert(2, (1, vec![1]));
+    story.ordered(Act::Approve { cases: vec![case_of(1)], plan });
+    story.passes(minutes(2));
+    assert!(story.heroku.removals.is_empty());
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::PlanChanged]));
+    let plan = plan_of(&story, &[1]);
+    story.ordered(Act::Approve { cases: vec![case_of(1)], plan });
+    story.passes(minutes(2));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+#[test]
+fn an_old_event_makes_its_plan_and_waits_for_an_approval() {
+    let mut story = Story::new(policy());
+    let mut old = event("hr:larkspur:1", "left-1", email(1).expose());
+    old.occurred_at = story.now - minutes(60 * 24 * 8);
+    story.hears(old);
+    story.passes(minutes(1));
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::EventTooOld]));
+    let plan = plan_of(&story, &[1]);
+    story.ordered(Act::Approve { cases: vec![case_of(1)], plan });
+    story.passes(minutes(1));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+#[test]
+fn planned_people_are_enforced_later_and_the_caps_hold() {
+    let mut story = Story::new(Policy { mode: Mode::Observe, max_people_per_hour: 1, ..policy() });
+    story.leaves(1);
+    story.leaves(2);
+    story.passes(minutes(2));
+    assert_eq!(story.results(), [CaseResult::Planned, CaseResult::Planned]);
+    story.policy.mode = Mode::Enforce;
+    story.dies();
+    story.ordered(Act::Enforce { cases: vec![case_of(1), case_of(2)] });
+    story.passes(minutes(5));
+    assert_eq!(story.results()[2..], [CaseResult::Removed]);
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::LimitReached]));
+    assert_eq!(story.closed()[2].cause.kind, "enforce");
+    story.passes(minutes(60));
+    assert_eq!(story.results().len(), 4);
+    // Twice is once.
+    story.ordered(Act::Enforce { cases: vec![case_of(1)] });
+    story.passes(minutes(5));
+    assert_eq!(story.results().len(), 4);
+}
+
+#[test]
+fn whoever_came_back_since_the_plan_is_not_enforced() {
+    let mut story = Story::new(Policy { mode: Mode::Observe, ..policy() });
+    story.leaves(1);
+    story.passes(minutes(2));
+    story.says(1, "back", crate::model::event::Action::Cancel, None);
+    story.policy.mode = Mode::Enforce;
+    story.passes(minutes(1));
+    story.dies();
+    story.ordered(Act::Enforce { cases: vec![case_of(1)] });
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Planned, CaseResult::Cancelled]);
+    assert!(story.heroku.removals.is_empty());
+}
+
+#[test]
+fn a_cancelled_case_removes_nothing() {
+    let mut story = Story::new(Policy { max_people_per_hour: 0, ..policy() });
+    story.leaves(1);
+    story.passes(minutes(1));
+    story.ordered(Act::Cancel { cases: vec![case_of(1)] });
+    story.passes(minutes(1));
+    assert_eq!(story.results(), [CaseResult::Cancelled]);
+    assert!(story.closed()[0].summary.contains("ops"));
+}
+
+#[test]
+fn a_retry_looks_at_once_and_binds_nobody_else() {
+    let mut story = Story::new(policy());
+    story.heroku.replies = vec![(crate::model::world::Reply::Unavailable, false)];
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.heroku.renamed.insert(3, 1);
+    story.heroku.members.insert(1, vec![(super::story::ME, "admin"), (9, "admin"), (3, "member")]);
+    story.heroku.apps.insert(1, (1, vec![3]));
+    story.passes(minutes(5));
+    story.ordered(Act::Retry { cases: vec![case_of(1)] });
+    story.passes(minutes(5));
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::AccountChanged]));
+    let accounts = &story.engine.cases[&case_of(1)].accounts;
+    assert!(!accounts.contains_key(&user(3).account.unwrap()));
+}

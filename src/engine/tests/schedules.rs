@@ -1,0 +1,126 @@
+//! Departures ahead, and changes of mind.
+
+use jiff::SignedDuration;
+
+use super::story::{Story, minutes};
+use crate::engine::fixtures::policy;
+use crate::model::event::Action;
+use crate::model::outcome::{CaseResult, OutcomeKind};
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+#[test]
+fn a_departure_ahead_waits_for_its_day_across_restarts() {
+    let mut story = Story::new(policy());
+    let day = story.now + DAY * 3;
+    story.says(1, "e1", Action::Schedule, Some(day));
+    for _ in 0..5 {
+        story.passes(DAY / 2);
+        story.dies();
+        assert!(story.heroku.removals.is_empty());
+    }
+    assert_eq!(story.told(OutcomeKind::CaseScheduled), 1);
+    story.passes(DAY);
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert!(story.outcomes.iter().filter(|it| it.kind == OutcomeKind::GrantRevoked).all(|it| it.at >= day));
+    assert_eq!(story.told(OutcomeKind::CaseOverdue), 0);
+}
+
+#[test]
+fn the_newest_date_counts_whatever_the_order_of_arrival() {
+    let mut story = Story::new(policy());
+    let now = story.now;
+    story.tells("hr", 1, "third", Action::Schedule, Some(now + DAY * 4), now + minutes(3));
+    story.tells("hr", 1, "first", Action::Schedule, Some(now + DAY), now + minutes(1));
+    story.tells("hr", 1, "second", Action::Schedule, Some(now + DAY * 2), now + minutes(2));
+    story.passes(DAY * 3);
+    assert!(story.heroku.removals.is_empty());
+    story.passes(DAY * 2);
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+#[test]
+fn a_date_moved_twice_then_rescinded_then_gone_after_all() {
+    let mut story = Story::new(policy());
+    let now = story.now;
+    story.says(1, "e1", Action::Schedule, Some(now + DAY));
+    story.passes(minutes(1));
+    story.says(1, "e2", Action::Schedule, Some(now + DAY * 5));
+    story.dies();
+    story.passes(minutes(1));
+    story.says(1, "e2", Action::Schedule, Some(now + DAY * 5));
+    story.says(1, "e3", Action::Schedule, Some(now + DAY * 2));
+    story.passes(DAY);
+    story.says(1, "e4", Action::Cancel, None);
+    story.passes(DAY * 2);
+    assert_eq!(story.results(), [CaseResult::Cancelled]);
+    assert!(story.heroku.removals.is_empty());
+    story.says(1, "e5", Action::Deprovision, None);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
+}
+
+#[test]
+fn a_departure_that_comes_early_ends_the_same_case() {
+    let mut story = Story::new(policy());
+    story.says(1, "e1", Action::Schedule, Some(story.now + DAY * 9));
+    story.passes(minutes(5));
+    story.leaves(1);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert_eq!(story.told(OutcomeKind::CaseOpened), 1);
+}
+
+#[test]
+fn a_clock_that_jumps_begins_no_departure() {
+    let mut story = Story::new(policy());
+    let day = story.now + DAY;
+    story.says(1, "e1", Action::Schedule, Some(day));
+    story.passes(minutes(1));
+    let before = story.now;
+    story.now = day + minutes(1);
+    story.passes(minutes(1));
+    story.now = before;
+    story.passes(minutes(30));
+    assert!(story.heroku.removals.is_empty());
+    story.passes(DAY);
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+#[test]
+fn whoever_is_back_by_a_later_word_is_not_removed_by_an_earlier_one() {
+    let mut story = Story::new(policy());
+    let now = story.now;
+    story.tells("hr", 1, "back", Action::Cancel, None, now);
+    story.passes(minutes(1));
+    // Another source's word, told late.
+    story.tells("okta", 1, "left", Action::Deprovision, None, now - minutes(10));
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Cancelled]);
+    assert!(story.heroku.removals.is_empty());
+}
+
+#[test]
+fn one_fact_told_by_two_records_is_one_case() {
+    let mut story = Story::new(policy());
+    let now = story.now;
+    story.tells("hr", 1, "e1", Action::Deprovision, None, now);
+    story.passes(minutes(5));
+    story.tells("okta", 1, "o1", Action::Deprovision, None, now);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+#[test]
+fn a_stay_in_the_middle_stops_what_has_not_begun() {
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.says(1, "back", Action::Cancel, None);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Cancelled]);
+    assert_eq!(story.heroku.removals.len(), 1);
+    assert!(story.closed()[0].summary.contains("1 grant removed before"));
+}
