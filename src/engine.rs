@@ -42,6 +42,7 @@ use self::identity::Identities;
 use self::plan::Catalogue;
 use self::policy::Policy;
 use self::record::{RecordError, StateRecord, WINDOWS_KEY, Windows, alias_key, case_key, person_key};
+use crate::model::command::{Command, Pause};
 use crate::model::event::Normalised;
 use crate::model::outcome::{ExecutedBy, OutcomeRecord};
 use crate::model::world::{Account, Answer, ListId, ListRead, ListsRead, Scan, Wanted};
@@ -72,6 +73,18 @@ pub enum Input {
         intent: IntentId,
         /// The answer.
         answer: Answer,
+    },
+    /// Somebody ordered something.
+    Command {
+        /// Its offset in the commands topic.
+        offset: i64,
+        /// What.
+        command: Command,
+    },
+    /// A record of the commands topic cannot be read; it is passed over.
+    CommandRefused {
+        /// Its offset in the commands topic.
+        offset: i64,
     },
 }
 
@@ -169,6 +182,7 @@ pub struct Engine {
     in_flight: BTreeMap<IntentId, (CaseId, GrantId)>,
     candidates: Vec<Candidate>,
     swept: Timestamp,
+    commands_position: Option<i64>,
 
     // The turn being collected.
     dirty: BTreeSet<String>,
@@ -201,6 +215,7 @@ impl Engine {
             in_flight: BTreeMap::new(),
             candidates: Vec::new(),
             swept: Timestamp::MIN,
+            commands_position: None,
             dirty: BTreeSet::new(),
             outcomes: Vec::new(),
             effects: Vec::new(),
@@ -274,6 +289,9 @@ impl Engine {
                 self.note("result");
                 self.on_answer(now, case, grant, intent, answer);
             }
+            Input::Command { offset, .. } | Input::CommandRefused { offset } => {
+                self.commands_position = self.commands_position.max(Some(offset + 1));
+            }
         }
     }
 
@@ -286,6 +304,16 @@ impl Engine {
     /// Removals on the wire.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// Offset of the first record of the commands topic that the state has not seen; `None` = it has seen none.
+    pub fn commands_position(&self) -> Option<i64> {
+        self.commands_position
+    }
+
+    /// The pause that the state remembers.
+    pub fn paused(&self) -> Option<Pause> {
+        None
     }
 
     /// Takes what the turn changed.

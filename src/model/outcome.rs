@@ -215,6 +215,19 @@ impl HoldReason {
         }
     }
 
+    /// Whether a human's approval of the plan lets it go on.
+    pub fn is_released_by_approval(self) -> bool {
+        match self {
+            Self::LimitReached | Self::EventTooOld | Self::Suspended | Self::PlanTooLarge => true,
+            Self::CoverageIncomplete
+            | Self::LastHumanAdmin
+            | Self::AmbiguousAccount
+            | Self::AccountChanged
+            | Self::UnresolvedPerson
+            | Self::UnsupportedKind => false,
+        }
+    }
+
     /// What lets it go on.
     pub fn remedy(self) -> &'static str {
         match self {
