@@ -16,6 +16,7 @@
 //! The worker's side is used by one thread only. The rebalance callback runs inside that thread's own poll and no
 //! transaction is ever open across a poll, so nothing needs a lock or an epoch.
 
+pub mod commands;
 pub mod embedded;
 pub mod examine;
 pub mod intake;
@@ -24,6 +25,7 @@ pub mod names;
 pub mod reader;
 pub mod send;
 pub mod settings;
+pub mod stop;
 pub mod topics;
 
 mod context;
@@ -35,6 +37,7 @@ mod restore;
 mod scan;
 mod writer;
 
+pub use commands::Commands;
 pub use denial::is_denied;
 pub use embedded::Embedded;
 pub use intake::{Intake, IntakeError, IntakeSource};
@@ -45,3 +48,4 @@ pub use restore::{POSITION_KEY, RestoreError, Restored};
 pub use scan::ScanError;
 pub use send::{SendError, send};
 pub use settings::KafkaSettings;
+pub use stop::{Stop, StopReader};

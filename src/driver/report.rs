@@ -63,11 +63,13 @@ impl Worker {
         }
         self.reported = Some(now);
         let census = self.engine.as_ref().map(crate::engine::Engine::census);
+        let standing = self.standing();
         let (refused, remaining, assigned) = (self.refused.clone(), self.gate.remaining(), self.log.is_assigned());
         self.status.send_modify(|status| {
             status.role = if assigned { Role::Active } else { role };
             status.restored = census.is_some();
             status.refused = refused;
+            status.removals = standing;
             status.heroku.budget_remaining = remaining;
             let Some(census) = census else {
                 status.cases = CasesStatus::default();

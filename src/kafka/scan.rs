@@ -124,7 +124,7 @@ pub(super) fn is_final(reader: &BaseConsumer<Plain>, error: &KafkaError) -> bool
 
 /// The position of a consumer that has one partition. The list is copied and dropped at once: one that lives when its
 /// consumer is dropped would block it for ever.
-fn position(reader: &BaseConsumer<Plain>) -> KafkaResult<Option<i64>> {
+pub(super) fn position(reader: &BaseConsumer<Plain>) -> KafkaResult<Option<i64>> {
     let list = reader.position()?;
     Ok(list.elements().first().and_then(|element| match element.offset() {
         Offset::Offset(offset) => Some(offset),

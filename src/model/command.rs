@@ -85,6 +85,18 @@ pub struct Pause {
     pub at: Timestamp,
 }
 
+/// Whether removals may be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Standing {
+    /// They may.
+    Running,
+    /// Somebody paused them.
+    Paused(Pause),
+    /// Nobody knows: what was ordered has not been read to its end lately. Then none is sent.
+    OutOfDate,
+}
+
 impl Pause {
     /// As a command ordered it.
     pub fn of(command: &Command) -> Self {

@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_refusal_quotes_nothing() {
-        for result in [with("command", json!("priya@larkspur.example")), with("cases", json!("priya@larkspur.example"))] {
+        for result in [with("command", json!("priya@larkspur.example")), with("cases", json!("priya@larkspur.example"))]
+        {
             assert!(!result.unwrap_err().to_string().contains("priya"));
         }
     }
