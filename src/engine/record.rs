@@ -120,6 +120,11 @@ impl StateRecord {
         }
     }
 
+    /// Offset of the first record of the commands topic that the state has not seen, if this record says it.
+    pub fn commands_position(&self) -> Option<i64> {
+        None
+    }
+
     /// Reads a record back.
     ///
     /// # Errors
