@@ -385,7 +385,8 @@ impl Worker {
                         self.commands = Some(self.follow_commands(&engine));
                         self.engine = Some(engine);
                         self.position = restored.position;
-                        self.set_committed_position(restored.position);
+                        // What somebody accepted is written down in the first turn, so that it is not asked for again.
+                        self.set_committed_position(if restored.accepted { -1 } else { restored.position });
                         self.restore_at = None;
                         self.refused = None;
                         self.metrics.restored(began.elapsed());

@@ -4,11 +4,13 @@
 mod command;
 mod dead_letter;
 mod envelope;
+mod event_record;
 mod outcome;
 mod person_event;
 
 pub use command::{COMMAND_BYTES_MAX, CommandError, check as check_command, command, read_command};
-pub use dead_letter::{DEAD_LETTER_VALUE_MAX, DeadLetter, Keep, Refused, dead_letter};
+pub use dead_letter::{DEAD_LETTER_HEADER, DEAD_LETTER_VALUE_MAX, DeadLetter, Keep, Refused, dead_letter};
+pub use event_record::event_record;
 pub use outcome::{WireError, outcome, read_outcome};
 pub use person_event::person_event;
 

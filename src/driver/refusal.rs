@@ -2,11 +2,11 @@
 
 use tracing::warn;
 
-use super::{Worker, report};
+use super::Worker;
 use crate::clock;
 use crate::config::OWN_CLUSTER;
 use crate::kafka::names::PARTITION;
-use crate::kafka::{EventRecord, OutgoingRecord, TopicRecord};
+use crate::kafka::{EventRecord, OutgoingRecord, TopicRecord, record_sha256};
 use crate::wire::{CommandError, Refused, dead_letter};
 
 /// A dead letter on its way.
@@ -73,7 +73,7 @@ impl Worker {
                 reason: bad.reason,
                 detail: bad.detail,
                 at: clock::now(),
-                record_sha256: &report::sha256(bad.value.unwrap_or_default()),
+                record_sha256: &record_sha256(bad.value.unwrap_or_default()),
                 key: bad.key,
                 value: bad.value,
                 headers: &headers,

@@ -47,12 +47,6 @@ pub(super) fn tell(metrics: &Metrics, outcomes: &[OutcomeRecord]) {
     }
 }
 
-/// SHA-256, lower-case hex.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl Worker {
     /// Publishes a snapshot, at most a few times a second.
     pub(super) fn report(&mut self, role: Role) {

@@ -92,7 +92,7 @@ pub fn latest(settings: &KafkaSettings, topic: &str) -> Result<BTreeMap<String, 
 pub fn find(
     settings: &KafkaSettings,
     topic: &str,
-    choose: impl Fn(&TopicRecord) -> bool,
+    mut choose: impl FnMut(&TopicRecord) -> bool,
 ) -> Result<Vec<TopicRecord>, ReadError> {
     let mut found = Vec::new();
     visit(settings, topic, |record| {
@@ -100,6 +100,33 @@ pub fn find(
         if choose(&record) {
             found.push(record);
         }
+    })?;
+    Ok(found)
+}
+
+/// The record at a place, committed; `None` when there is none, or none any more.
+///
+/// # Errors
+/// When the topic is not there or the partition cannot be read.
+pub fn record_at(
+    settings: &KafkaSettings,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<Option<TopicRecord>, ReadError> {
+    let reader = open(settings, topic)?;
+    if !partitions(&reader, topic)?.contains(&partition) {
+        return Ok(None);
+    }
+    let (low, high) =
+        reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(|source| failed(topic, source))?;
+    if !(low..high).contains(&offset) {
+        return Ok(None);
+    }
+    let mut found = None;
+    scan::read_from(&reader, topic, partition, offset, high, |record| {
+        found = (record.offset() == offset).then(|| topic_record(record));
+        Next::Stop
     })?;
     Ok(found)
 }
