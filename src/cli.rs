@@ -1,11 +1,20 @@
 //! The command line as data: what can be written, and what its help says.
 
+mod decide;
+mod given;
+mod repair;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::decide::{ApproveArgs, CancelArgs, EnforceArgs, RetryArgs};
+pub use self::given::{GivenArgs, PauseArgs, ResumeArgs, WaitArgs};
+pub use self::repair::{
+    DeadLettersCommand, LetterPlace, LettersListArgs, LettersReplayArgs, LettersShowArgs, StateAcceptArgs, StateCommand,
+};
 use crate::config::parse_duration;
 use crate::exit::EXIT_CODES_HELP;
 use crate::sources::Format;
@@ -39,9 +48,19 @@ pub enum Command {
     Offboard(OffboardArgs),
     /// Show how a record would be read; no Kafka, no Heroku
     Explain(ExplainArgs),
-    /// List and show cases
+    /// List and show cases, and decide about them
     #[command(subcommand)]
     Cases(CasesCommand),
+    /// Start no removal until `resume`
+    Pause(PauseArgs),
+    /// Start removals again
+    Resume(ResumeArgs),
+    /// Look at refused records, and read them again
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Decide about state that does not fit
+    #[command(subcommand)]
+    State(StateCommand),
     /// Test brokers, topics, rights, token and teams; changes nothing
     Check(CheckArgs),
     /// Check or show the configuration, offline
@@ -212,13 +231,21 @@ pub struct ExplainArgs {
     pub file: PathBuf,
 }
 
-/// `cases`: list and show cases
+/// `cases`: list and show cases, and decide about them
 #[derive(Debug, Subcommand)]
 pub enum CasesCommand {
     /// List the cases
     List(CasesListArgs),
     /// Show one case
     Show(CasesShowArgs),
+    /// Let held cases go on with the plan that you have seen
+    Approve(ApproveArgs),
+    /// Carry out what was only planned
+    Enforce(EnforceArgs),
+    /// End open cases as cancelled
+    Cancel(CancelArgs),
+    /// Look at open cases now
+    Retry(RetryArgs),
 }
 
 /// `cases list`

@@ -2,20 +2,25 @@
 //! and returns the exit code; progress and questions go to standard error.
 
 mod access;
+mod ask;
 pub mod cases;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod dead_letters;
 #[cfg(feature = "simulator")]
 pub mod demo;
 pub mod explain;
+mod give;
 mod kafka_access;
 pub mod man;
 pub mod offboard;
 mod order;
 mod page;
+pub mod pause;
 pub mod plan;
 pub mod serve;
+pub mod state;
 
 use std::io::Write;
 
@@ -38,6 +43,10 @@ pub fn run(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::
         Command::Offboard(args) => offboard::run(&args, file, environment, out),
         Command::Explain(args) => explain::run(&args, file, environment, out),
         Command::Cases(command) => cases::run(&command, file, environment, out),
+        Command::Pause(args) => pause::pause(&args, file, environment, out),
+        Command::Resume(args) => pause::resume(&args, file, environment, out),
+        Command::DeadLetters(command) => dead_letters::run(&command, file, environment, out),
+        Command::State(command) => state::run(&command, file, environment, out),
         Command::Check(args) => check::run(&args, file, environment, out),
         Command::Config(command) => config::run(&command, file, environment, out),
         Command::Completions(args) => completions::run(&args, out),

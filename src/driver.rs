@@ -12,6 +12,7 @@
 //! given the same access again in that window; only one of the two can commit a result.
 
 mod carry;
+mod refusal;
 mod report;
 
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::carry::Carrier;
+use self::refusal::Refusal;
 use crate::clock;
 use crate::crash;
 use crate::engine::budget::Lane;
@@ -31,18 +34,17 @@ use crate::engine::case::case_id;
 use crate::engine::policy::Policy;
 use crate::engine::{Effect, Engine, Input, Turn};
 use crate::heroku::{Client, Gate, Scope};
-use crate::kafka::names::PARTITION;
 use crate::kafka::{
-    Batch, Change, CommitError, EventRecord, JoinError, KafkaSettings, Log, OutgoingRecord, PollError, RestoreError,
-    TopicNames,
+    Batch, Change, Commands, CommitError, JoinError, KafkaSettings, Log, PollError, RestoreError, Stop, TopicNames,
 };
+use crate::model::command::Standing;
 use crate::model::event::Normalised;
 use crate::model::outcome::ExecutedBy;
 use crate::model::{AccountId, Email};
 use crate::status::{Role, Status};
 use crate::telemetry::trace::{case_span, traceparent};
 use crate::telemetry::{Metrics, TransactionEnd};
-use crate::wire::{Keep, Refused, dead_letter};
+use crate::wire::{Keep, read_command};
 
 /// How long nothing may happen before the engine looks at its clock.
 const TICK: Duration = Duration::from_millis(50);
@@ -73,6 +75,8 @@ pub struct Settings {
     pub keep: Keep,
     /// How long a stop waits for removals on the wire.
     pub grace: Duration,
+    /// Whether somebody paused.
+    pub stop: Stop,
 }
 
 /// Why the worker ended.
@@ -117,6 +121,8 @@ pub struct Worker {
     receive: Receiver<Message>,
 
     engine: Option<Engine>,
+    /// What people order, from where the engine's state has read it; present while the engine is.
+    commands: Option<Commands>,
     epoch: u64,
     position: i64,
     restore_at: Option<Instant>,
@@ -155,6 +161,7 @@ impl Worker {
             send,
             receive,
             engine: None,
+            commands: None,
             epoch: 0,
             position: 0,
             restore_at: None,
@@ -225,7 +232,7 @@ impl Worker {
         if self.engine.is_none() {
             return Ok(());
         }
-        let mut dead_letters = Vec::new();
+        let mut refusals = Vec::new();
         let now = clock::now();
         for input in inputs {
             if let Input::Answered { .. } = &input {
@@ -245,12 +252,26 @@ impl Worker {
                     normalised.traceparent = traceparent(&span, normalised.traceparent.as_deref());
                     self.handle(now, Input::Event(Box::new(normalised)));
                 }
-                Err(why) => dead_letters.push(self.refuse(&record, &why)),
+                Err(why) => refusals.push(self.refuse_event(&record, &why)),
             }
         }
+        for record in self.commands.as_ref().map(Commands::take).unwrap_or_default() {
+            let offset = record.offset;
+            match read_command(record.value.as_deref()) {
+                Ok(command) => {
+                    info!(offset, "Command taken: {}", command.act.as_str());
+                    self.handle(now, Input::Command { offset, command });
+                }
+                Err(why) => {
+                    refusals.push(self.refuse_command(&record, &why));
+                    self.handle(now, Input::CommandRefused { offset });
+                }
+            }
+        }
+        let may_remove = self.standing() == Standing::Running;
         let Some(engine) = &mut self.engine else { return Ok(()) };
         engine.advance(now);
-        let (urgent, normal) = engine.ready();
+        let (urgent, normal) = if may_remove { engine.ready() } else { (0, 0) };
         let granted_urgent = self.gate.try_reserve(Lane::Urgent, urgent);
         let granted_normal = self.gate.try_reserve(Lane::Normal, normal);
         engine.intend(now, granted_urgent, granted_normal);
@@ -260,8 +281,18 @@ impl Worker {
         if left > 0 {
             self.gate.give_back(left);
         }
-        self.commit_and_carry_out(turn, dead_letters);
+        self.commit_and_carry_out(turn, refusals);
         Ok(())
+    }
+
+    /// Whether removals may be sent: by what is on the commands topic now, and by what the state remembers of it.
+    fn standing(&self) -> Standing {
+        match self.settings.stop.standing() {
+            Standing::Running => {
+                self.engine.as_ref().and_then(Engine::paused).cloned().map_or(Standing::Running, Standing::Paused)
+            }
+            stopped @ (Standing::Paused(_) | Standing::OutOfDate) => stopped,
+        }
     }
 
     fn handle(&mut self, now: jiff::Timestamp, input: Input) {
@@ -281,16 +312,16 @@ impl Worker {
         }
     }
 
-    fn commit_and_carry_out(&mut self, turn: Turn, dead_letters: Vec<OutgoingRecord>) {
+    fn commit_and_carry_out(&mut self, turn: Turn, refusals: Vec<Refusal>) {
         let moved = self.position != self.committed_position();
-        if !(turn.state.is_empty() && turn.outcomes.is_empty() && dead_letters.is_empty() && !moved) {
+        if !(turn.state.is_empty() && turn.outcomes.is_empty() && refusals.is_empty() && !moved) {
             let removals = turn.effects.iter().filter(|effect| matches!(effect, Effect::Remove { .. })).count();
             let batch = Batch {
                 label: turn.label,
                 position: self.position,
                 state: turn.state,
                 outcomes: turn.outcomes.iter().map(|record| report::outgoing(&self.settings.topics, record)).collect(),
-                dead_letters,
+                dead_letters: refusals.iter().map(|refusal| refusal.letter.clone()).collect(),
             };
             let began = Instant::now();
             match self.log.commit(&batch) {
@@ -298,6 +329,7 @@ impl Worker {
                     self.metrics.transaction(turn.label, TransactionEnd::Committed, began.elapsed());
                     self.set_committed_position(self.position);
                     report::tell(&self.metrics, &turn.outcomes);
+                    refusals.iter().for_each(|refusal| self.metrics.dead_letters(refusal.source, 1));
                 }
                 Err(why) => {
                     self.metrics.transaction(turn.label, TransactionEnd::Lost, began.elapsed());
@@ -307,17 +339,15 @@ impl Worker {
                 }
             }
         }
-        for effect in turn.effects {
-            carry::out(
-                &self.runtime,
-                &self.client,
-                &self.settings.scope,
-                &self.metrics,
-                self.epoch,
-                &self.send,
-                effect,
-            );
-        }
+        let carrier = Carrier {
+            runtime: &self.runtime,
+            client: &self.client,
+            scope: &self.settings.scope,
+            metrics: &self.metrics,
+            stop: &self.settings.stop,
+            send: &self.send,
+        };
+        turn.effects.into_iter().for_each(|effect| carrier.carry_out(self.epoch, effect));
     }
 
     fn rebuild(&mut self, why: &CommitError) {
@@ -332,6 +362,7 @@ impl Worker {
     fn end_epoch(&mut self) {
         self.epoch += 1;
         self.engine = None;
+        self.commands = None;
         self.restore_at = None;
     }
 
@@ -351,9 +382,11 @@ impl Worker {
                     clock::now(),
                 ) {
                     Ok(engine) => {
+                        self.commands = Some(self.follow_commands(&engine));
                         self.engine = Some(engine);
                         self.position = restored.position;
-                        self.set_committed_position(restored.position);
+                        // What somebody accepted is written down in the first turn, so that it is not asked for again.
+                        self.set_committed_position(if restored.accepted { -1 } else { restored.position });
                         self.restore_at = None;
                         self.refused = None;
                         self.metrics.restored(began.elapsed());
@@ -383,32 +416,12 @@ impl Worker {
         }
     }
 
-    fn refuse(&self, record: &EventRecord, why: &serde_json::Error) -> OutgoingRecord {
-        // serde_json's text may quote the value; its place does not.
-        let detail =
-            format!("not an event of ours: {:?} at line {} column {}", why.classify(), why.line(), why.column());
-        warn!(offset = record.offset, "A record of the events topic was refused: {detail}");
-        let headers: Vec<(&str, Option<&[u8]>)> =
-            record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
-        let letter = dead_letter(
-            &Refused {
-                source: "events",
-                cluster: crate::config::OWN_CLUSTER,
-                topic: &self.settings.topics.events,
-                partition: PARTITION,
-                offset: record.offset,
-                element: "",
-                reason: "malformed",
-                detail: &detail,
-                at: clock::now(),
-                record_sha256: &report::sha256(&record.value),
-                key: Some(record.key.as_bytes()),
-                value: Some(&record.value),
-                headers: &headers,
-            },
-            self.settings.keep,
-        );
-        OutgoingRecord { key: letter.key, value: letter.value, headers: letter.headers }
+    fn follow_commands(&self, engine: &Engine) -> Commands {
+        let wake = self.send.clone();
+        Commands::follow(&self.settings.kafka, &self.settings.topics, engine.commands_position(), move || {
+            // The loop has ended when nobody receives; nothing to wake then.
+            let _ = wake.send(Message::Kafka);
+        })
     }
 
     fn committed_position(&self) -> i64 {

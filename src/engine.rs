@@ -63,6 +63,11 @@ pub enum Input {
         /// What is ordered.
         command: Command,
     },
+    /// A record of the commands topic cannot be read; it is passed over.
+    CommandRefused {
+        /// Its offset.
+        offset: i64,
+    },
     /// Heroku said which account we are.
     Account(Account),
     /// Heroku refuses the account as a whole; why, as a code.
@@ -275,7 +280,12 @@ impl Engine {
             }
             Input::Command { offset, command } => {
                 self.note("accept");
-                self.obey(now, offset, command);
+                if self.hear(offset) {
+                    self.obey(now, &command);
+                }
+            }
+            Input::CommandRefused { offset } => {
+                self.hear(offset);
             }
             Input::Account(account) => {
                 if self.me.is_none() {

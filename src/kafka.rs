@@ -16,6 +16,7 @@
 //! The worker's side is used by one thread only. The rebalance callback runs inside that thread's own poll and no
 //! transaction is ever open across a poll, so nothing needs a lock or an epoch.
 
+pub mod commands;
 pub mod embedded;
 pub mod examine;
 pub mod intake;
@@ -24,24 +25,29 @@ pub mod names;
 pub mod reader;
 pub mod send;
 pub mod settings;
+pub mod stop;
 pub mod topics;
 
 mod context;
 mod delivery;
 mod denial;
+mod digest;
 mod native;
 mod rejoin;
 mod restore;
 mod scan;
 mod writer;
 
+pub use commands::Commands;
 pub use denial::is_denied;
+pub use digest::record_sha256;
 pub use embedded::Embedded;
 pub use intake::{Intake, IntakeError, IntakeSource};
 pub use log::{Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled};
 pub use names::TopicNames;
-pub use reader::{Follower, ReadError, Since, TopicRecord, find, latest};
-pub use restore::{POSITION_KEY, RestoreError, Restored};
+pub use reader::{Follower, ReadError, Since, TopicRecord, find, latest, record_at};
+pub use restore::{POSITION_KEY, RestoreError, Restored, refusal};
 pub use scan::ScanError;
 pub use send::{SendError, send};
 pub use settings::KafkaSettings;
+pub use stop::{Stop, StopReader};

@@ -4,6 +4,7 @@ pub mod command;
 pub mod email;
 pub mod event;
 pub mod grant;
+pub mod hold;
 pub mod ids;
 pub mod outcome;
 pub mod world;

@@ -20,7 +20,7 @@ use crate::heroku::{self, Client, Gate, Scope, Token, TokenError};
 use crate::http::{self, Status};
 use crate::kafka::intake::{Figures, Intake, IntakeError, IntakeSource, SourceFigures};
 use crate::kafka::topics::{self, Creation, TopicsError};
-use crate::kafka::{JoinError, KafkaSettings, TopicNames};
+use crate::kafka::{JoinError, KafkaSettings, Stop, TopicNames};
 use crate::model::outcome::ExecutedBy;
 use crate::status::SourceStatus;
 use crate::telemetry::Metrics;
@@ -96,6 +96,7 @@ pub async fn run(
     let told = account.as_ref().map(ToString::to_string).unwrap_or_default();
     let (status, watched) = watch::channel(Status::starting(&config.instance.name, &told, config.mode, clock::now()));
 
+    let (stop_reader, pauses) = Stop::read_by(&kafka, &names);
     let settings = driver::Settings {
         kafka: kafka.clone(),
         topics: names.clone(),
@@ -112,10 +113,18 @@ pub async fn run(
         scope: Arc::new(scope(config)),
         keep: keep(config),
         grace: config.shutdown.grace.unsigned_abs(),
+        stop: pauses,
     };
     // Whatever ends first ends the others.
     let end = stop.child_token();
     let (intakes, figures) = start_intakes(config, &kafka, &names, &metrics, &end)?;
+    let reading_pauses = {
+        let end = end.clone();
+        tokio::task::spawn_blocking(move || {
+            let _ended = end.clone().drop_guard();
+            stop_reader.run(&end);
+        })
+    };
     let mut shown: Vec<(String, String)> =
         config.sources.iter().map(|source| (source.name.clone(), source.topic.clone())).collect();
     shown.push((OPERATOR_SOURCE.to_owned(), names.requests.clone()));
@@ -139,6 +148,7 @@ pub async fn run(
     });
     let worked = worker.await;
     end.cancel();
+    reading_pauses.await.map_err(|_| ServiceError::Bug)?;
     for intake in intakes {
         intake.await.map_err(|_| ServiceError::Bug)??;
     }

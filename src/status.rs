@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::command::Standing;
 use crate::model::outcome::{HoldReason, Mode};
 
 /// What the service is doing.
@@ -25,6 +26,8 @@ pub struct Status {
     /// Why the events partition is refused, with the remedy; absent = it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Whether removals may be sent, or somebody paused them.
+    pub removals: Standing,
     /// The bus.
     pub kafka: KafkaStatus,
     /// Heroku.
@@ -131,6 +134,7 @@ impl Status {
             role: Role::Starting,
             restored: false,
             refused: None,
+            removals: Standing::OutOfDate,
             kafka: KafkaStatus::default(),
             heroku: HerokuStatus { account: account.to_owned(), ..HerokuStatus::default() },
             cases: CasesStatus::default(),

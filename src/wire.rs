@@ -1,16 +1,20 @@
-//! Our own records as they lie on a topic: CloudEvents 1.0 in structured JSON, and dead letters. Pure: values in,
-//! bytes and headers out, and back. What sources write is read in `sources`; what this service itself writes is here.
+//! Our own records as they lie on a topic: CloudEvents 1.0 in structured JSON, commands, and dead letters. Pure: values
+//! in, bytes and headers out, and back. What sources write is read in `sources`; what this service itself writes is here.
 
+mod command;
 mod dead_letter;
 mod envelope;
+mod event_record;
 mod outcome;
 mod person_event;
 
-pub use dead_letter::{DEAD_LETTER_VALUE_MAX, DeadLetter, Keep, Refused, dead_letter};
+pub use command::{COMMAND_BYTES_MAX, CommandError, check as check_command, command, read_command};
+pub use dead_letter::{DEAD_LETTER_HEADER, DEAD_LETTER_VALUE_MAX, DeadLetter, Keep, Refused, dead_letter};
+pub use event_record::event_record;
 pub use outcome::{WireError, outcome, read_outcome};
 pub use person_event::person_event;
 
-/// The `content-type` header of every record that this module makes.
+/// The `content-type` header of every CloudEvent that this module makes.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json; charset=UTF-8";
 
 /// One record, ready to be produced.
@@ -20,7 +24,7 @@ pub struct Message {
     pub key: String,
     /// Headers, in the order in which they are written; no name repeats.
     pub headers: Vec<(&'static str, String)>,
-    /// The CloudEvent as JSON.
+    /// JSON.
     pub value: Vec<u8>,
 }
 

@@ -1,5 +1,7 @@
-//! `cases list` and `cases show`: what the worker knows, read from its state topic; the worker itself is not asked.
+//! `cases`: what the worker knows, read from its state topic, and what people decide about it; the worker itself is not
+//! asked.
 
+mod decide;
 mod view;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,10 @@ pub fn run(
     match command {
         CasesCommand::List(args) => list(args, &topics, out),
         CasesCommand::Show(args) => show(args, &topics, out),
+        CasesCommand::Approve(args) => decide::approve(args, &topics, environment, out),
+        CasesCommand::Enforce(args) => decide::enforce(args, &topics, environment, out),
+        CasesCommand::Cancel(args) => decide::cancel(args, &topics, environment, out),
+        CasesCommand::Retry(args) => decide::retry(args, &topics, environment, out),
     }
 }
 

@@ -3,16 +3,17 @@
 
 mod follow;
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use self::follow::{End, follow};
 use super::access::{Access, Ambient};
+use super::ask;
 use super::kafka_access::{OwnTopics, failure};
 use super::order;
 use super::page::paragraph;
@@ -48,12 +49,7 @@ pub fn run(
     event.actor = order::claimed_actor(environment);
     event.urgent = args.urgent;
     let message = order::record(&event)?;
-    if !args.yes && !std::io::stdin().is_terminal() {
-        return Err(anyhow!(
-            "nobody can be asked: standard input is no terminal; add --yes to order without a question"
-        )
-        .context(Exit::Usage));
-    }
+    ask::possible(args.yes)?;
 
     let shown = show_plan(&config, &topics, &event, now)?;
     if args.json {
@@ -61,9 +57,7 @@ pub fn run(
     } else {
         write!(out, "{shown}")?
     }
-    if !args.yes && !confirmed(&address)? {
-        bail!("nothing was ordered");
-    }
+    ask::confirm(&format!("Order the offboarding of {}?", address.expose()), args.yes)?;
 
     // Opened before the order is sent, so that nothing of its case is missed.
     let follower = match args.wait {
@@ -131,14 +125,6 @@ fn windows(record: StateRecord) -> Option<Windows> {
         | StateRecord::Digest(_)
         | StateRecord::Orders(_) => None,
     }
-}
-
-fn confirmed(address: &Email) -> anyhow::Result<bool> {
-    anstream::eprint!("\nOrder the offboarding of {}? [y/N] ", address.expose());
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// What standard output says in the end.

@@ -64,8 +64,12 @@ pub(super) fn event(address: &Email, now: Timestamp) -> PersonEvent {
 
 /// Who ordered it, as the system calls them. Nobody has proven it: whoever may write the topic may claim anything.
 pub(super) fn claimed_actor(environment: &Environment) -> Option<Actor> {
-    let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| environment.get(name))?;
-    Some(Actor { kind: ActorKind::User, id: Some(name.to_owned()), email: None, name: None })
+    Some(Actor { kind: ActorKind::User, id: Some(user(environment)?.to_owned()), email: None, name: None })
+}
+
+/// The user of this machine.
+pub(super) fn user(environment: &Environment) -> Option<&str> {
+    ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| environment.get(name))
 }
 
 /// The record for the requests topic. It is read first as the service will read it, so that no order ends as a dead

@@ -44,7 +44,7 @@ impl Environment {
     }
 
     /// Name of the machine, or of the container.
-    pub(super) fn host_name(&self) -> &str {
+    pub fn host_name(&self) -> &str {
         self.host_name.as_deref().or_else(|| self.get("HOSTNAME")).filter(|name| !name.is_empty()).unwrap_or("local")
     }
 

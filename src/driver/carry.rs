@@ -13,6 +13,7 @@ use crate::clock;
 use crate::engine::budget::Lane;
 use crate::engine::{Effect, Input};
 use crate::heroku::{AccountStopped, CallError, Client, Scope};
+use crate::kafka::Stop;
 use crate::model::world::{Answer, Reply, Unread};
 use crate::telemetry::Metrics;
 
@@ -20,29 +21,35 @@ use crate::telemetry::Metrics;
 /// owner, and it proves it for no longer.
 const LEASE: Duration = Duration::from_secs(10);
 
-pub(super) fn out(
-    runtime: &Handle,
-    client: &Client,
-    scope: &Arc<Scope>,
-    metrics: &Metrics,
-    epoch: u64,
-    send: &Sender<Message>,
-    effect: Effect,
-) {
-    let (client, scope, metrics, send) = (client.clone(), Arc::clone(scope), metrics.clone(), send.clone());
-    let not_after = Instant::now() + LEASE;
-    runtime.spawn(async move {
-        let nothing = without_an_answer(&effect);
-        let task = tokio::spawn(async move { perform(&client, &scope, &metrics, not_after, effect).await });
-        let input = task.await.unwrap_or_else(|_| {
-            error!("A request to Heroku ended by a bug; it counts as not answered");
-            nothing
+/// What it takes to carry something out.
+pub(super) struct Carrier<'a> {
+    pub(super) runtime: &'a Handle,
+    pub(super) client: &'a Client,
+    pub(super) scope: &'a Arc<Scope>,
+    pub(super) metrics: &'a Metrics,
+    pub(super) stop: &'a Stop,
+    pub(super) send: &'a Sender<Message>,
+}
+
+impl Carrier<'_> {
+    pub(super) fn carry_out(&self, epoch: u64, effect: Effect) {
+        let (client, scope, metrics) = (self.client.clone(), Arc::clone(self.scope), self.metrics.clone());
+        let (stop, send) = (self.stop.clone(), self.send.clone());
+        let not_after = Instant::now() + LEASE;
+        let may_leave = move || Instant::now() < not_after && stop.allows();
+        self.runtime.spawn(async move {
+            let nothing = without_an_answer(&effect);
+            let task = tokio::spawn(async move { perform(&client, &scope, &metrics, may_leave, effect).await });
+            let input = task.await.unwrap_or_else(|_| {
+                error!("A request to Heroku ended by a bug; it counts as not answered");
+                nothing
+            });
+            if let Some(input) = input {
+                // Nobody receives any more when the worker has ended; the log knows what was open.
+                let _ = send.send(Message::Answer { epoch, input });
+            }
         });
-        if let Some(input) = input {
-            // Nobody receives any more when the worker has ended; the log knows what was open.
-            let _ = send.send(Message::Answer { epoch, input });
-        }
-    });
+    }
 }
 
 /// What the engine hears of an effect that ended without telling what came of it.
@@ -73,7 +80,7 @@ async fn perform(
     client: &Client,
     scope: &Scope,
     metrics: &Metrics,
-    not_after: Instant,
+    may_leave: impl FnOnce() -> bool,
     effect: Effect,
 ) -> Option<Input> {
     let stopped = |why: AccountStopped| {
@@ -99,7 +106,7 @@ async fn perform(
         }),
         Effect::Remove { case, grant, intent, removal, surface, urgent, traceparent } => {
             let lane = Lane::of(urgent);
-            let answer = client.remove(&removal, not_after, lane, traceparent.as_deref()).await;
+            let answer = client.remove(&removal, may_leave, lane, traceparent.as_deref()).await;
             metrics.removal_answered(surface, &answer.reply);
             Some(Input::Answered { case, grant, intent, answer })
         }

@@ -47,12 +47,6 @@ pub(super) fn tell(metrics: &Metrics, outcomes: &[OutcomeRecord]) {
     }
 }
 
-/// SHA-256, lower-case hex.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl Worker {
     /// Publishes a snapshot, at most a few times a second.
     pub(super) fn report(&mut self, role: Role) {
@@ -63,11 +57,13 @@ impl Worker {
         }
         self.reported = Some(now);
         let census = self.engine.as_ref().map(crate::engine::Engine::census);
+        let standing = self.standing();
         let (refused, remaining, assigned) = (self.refused.clone(), self.gate.remaining(), self.log.is_assigned());
         self.status.send_modify(|status| {
             status.role = if assigned { Role::Active } else { role };
             status.restored = census.is_some();
             status.refused = refused;
+            status.removals = standing;
             status.heroku.budget_remaining = remaining;
             let Some(census) = census else {
                 status.cases = CasesStatus::default();

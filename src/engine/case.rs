@@ -9,7 +9,7 @@ use super::revocation::Revocation;
 use crate::model::event::{Action, Normalised, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode};
 use crate::model::world::Evidence;
-use crate::model::{AccountId, CaseId, CommandId, Email, Grant, GrantId, PersonId, PlanId, SubjectKey, ids};
+use crate::model::{AccountId, CaseId, CommandId, Email, Grant, GrantId, PersonId, SubjectKey, ids};
 
 /// An open case, as the state topic holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,17 +149,6 @@ pub struct Approval {
 pub fn case_id(source: &SourceRef) -> CaseId {
     let element = source.element.unwrap_or(0).to_string();
     CaseId(ids::computed(&["case", &source.system, &source.tenant, &source.event_id, &element]))
-}
-
-/// The plan of these cases: it changes with any case and any grant that is to go.
-pub fn plan_id<'a>(cases: impl IntoIterator<Item = &'a Case>) -> PlanId {
-    let mut parts = BTreeSet::new();
-    for case in cases {
-        parts.insert(case.id.to_string());
-        let pending = case.revocations.iter().filter(|known| known.is_pending());
-        parts.extend(pending.map(|known| format!("{} {}", case.id, known.grant.id)));
-    }
-    PlanId(ids::computed(&parts.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
 /// The part of an audit record that says why.

@@ -81,8 +81,8 @@ impl Engine {
     /// What keeps the case from the next removal, apart from what holds single grants of it.
     pub(super) fn stopped_by(&self, now: Timestamp, id: CaseId) -> Option<(HoldReason, String)> {
         let case = self.cases.get(&id)?;
-        if let Some(command) = &self.orders.paused {
-            return Some((HoldReason::Paused, format!("stopped by {}: {}", command.claimed_by, command.why)));
+        if let Some(pause) = &self.orders.paused {
+            return Some((HoldReason::Paused, format!("stopped by {}: {}", pause.by, pause.why)));
         }
         let unapproved = case.unapproved();
         if let Some(grant) = unapproved.first() {

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::Engine;
-use super::case::{Approval, Case, Phase, case_id, plan_id};
+use super::case::{Approval, Case, Phase, case_id};
+use super::plan::plan_id;
 use super::revocation::Progress;
-use crate::model::command::{Act, Command};
+use crate::model::command::{Act, Command, Pause};
 use crate::model::event::SourceRef;
 use crate::model::outcome::{AccessAfter, CaseResult, CoveragePart, HoldReason};
 use crate::model::{CaseId, PlanId};
@@ -22,23 +23,28 @@ impl Engine {
         self.orders.next
     }
 
-    /// The command that stopped all removals.
-    pub fn paused(&self) -> Option<&Command> {
+    /// The pause that the state remembers.
+    pub fn paused(&self) -> Option<&Pause> {
         self.orders.paused.as_ref()
     }
 
-    pub(super) fn obey(&mut self, now: Timestamp, offset: i64, command: Command) {
-        if self.orders.next.is_some_and(|next| offset < next) {
-            return;
+    /// Moves past a command. `false` = the state has seen it.
+    pub(super) fn hear(&mut self, offset: i64) -> bool {
+        let is_news = self.orders.next.is_none_or(|next| next <= offset);
+        if is_news {
+            self.orders.next = Some(offset + 1);
+            self.touch_orders();
         }
-        self.orders.next = Some(offset + 1);
-        self.touch_orders();
+        is_news
+    }
+
+    pub(super) fn obey(&mut self, now: Timestamp, command: &Command) {
         match &command.act {
-            Act::Pause => self.orders.paused = Some(command),
+            Act::Pause => self.orders.paused = Some(Pause::of(command)),
             Act::Resume => self.orders.paused = None,
-            Act::Approve { cases, plan } => self.approve(now, &command, cases, *plan),
-            Act::Enforce { cases } => cases.iter().for_each(|id| self.enforce(now, &command, *id)),
-            Act::Cancel { cases } => cases.iter().for_each(|id| self.cancel(now, &command, *id)),
+            Act::Approve { cases, plan } => self.approve(now, command, cases, *plan),
+            Act::Enforce { cases } => cases.iter().for_each(|id| self.enforce(now, command, *id)),
+            Act::Cancel { cases } => cases.iter().for_each(|id| self.cancel(now, command, *id)),
             Act::Retry { cases } => cases.iter().for_each(|id| self.retry(now, *id)),
             // The first is carried out by whoever gave it, the second before there is an engine.
             Act::ReplayDeadLetter { .. } | Act::AcceptState { .. } => {}

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::case::Case;
 use crate::model::ids::computed;
 use crate::model::world::{Entries, ListId, ListRead, Scan, User};
-use crate::model::{AccountId, CaseId, Email, Grant, GrantId, Parent, Removal, Surface};
+use crate::model::{AccountId, CaseId, Email, Grant, GrantId, Parent, PlanId, Removal, Surface};
 
 /// Who the addresses of a case lead to, in one scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,18 @@ pub fn users(scan: &Scan) -> impl Iterator<Item = &User> {
             }
         });
     listed.chain(scan.apps.iter().filter_map(|app| app.owner.as_ref()))
+}
+
+/// What a human sees of these cases: another id as soon as one case or one grant that is to go is another.
+pub fn plan_id<'a>(cases: impl IntoIterator<Item = &'a Case>) -> PlanId {
+    let mut parts = BTreeSet::new();
+    for case in cases {
+        parts.insert(case.id.to_string());
+        let pending = case.revocations.iter().filter(|known| known.is_pending());
+        parts.extend(pending.map(|known| known.grant.id.to_string()));
+    }
+    let parts: Vec<&str> = std::iter::once("plan").chain(parts.iter().map(String::as_str)).collect();
+    PlanId(computed(&parts))
 }
 
 /// Names of parents, for lists that carry none.

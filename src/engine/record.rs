@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::case::{Case, Digest};
 use super::identity::Person;
-use crate::model::command::Command;
+use crate::model::command::Pause;
 use crate::model::{CaseId, PersonId};
 
 /// The format written. The release that introduces the next one reads both.
@@ -45,9 +45,9 @@ pub struct Orders {
     /// Offset of the commands topic that is read next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<i64>,
-    /// The command that stopped all removals.
+    /// The stop of all removals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub paused: Option<Command>,
+    pub paused: Option<Pause>,
 }
 
 /// Why a state record cannot be read.
@@ -135,6 +135,14 @@ impl StateRecord {
             }
             Self::Windows(windows) => (WINDOWS_KEY.to_owned(), encode(windows)),
             Self::Orders(orders) => (ORDERS_KEY.to_owned(), encode(orders)),
+        }
+    }
+
+    /// Offset of the first record of the commands topic that the state has not seen, if this record says it.
+    pub fn commands_position(&self) -> Option<i64> {
+        match self {
+            Self::Orders(orders) => orders.next,
+            Self::Person(_) | Self::Alias(..) | Self::Case(_) | Self::Digest(_) | Self::Windows(_) => None,
         }
     }
 

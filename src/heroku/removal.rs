@@ -1,7 +1,6 @@
 //! The one call that changes anything.
 
 use reqwest::Method;
-use tokio::time::Instant;
 
 use super::client::{Answered, Ask, Client};
 use super::error::{AccountStopped, CallError, error_id};
@@ -19,12 +18,18 @@ impl Client {
     /// Sends one removal, at most once. It uses one token that the caller has taken with
     /// [`Gate::try_reserve`](super::Gate::try_reserve), also when it is not sent.
     ///
-    /// It is not sent once `not_after` has passed, nor after Heroku has answered 429 to something else meanwhile. Only
-    /// setting up a new connection can delay it further, by seconds at most.
+    /// It is not sent when `may_leave`, asked last, says no, nor after Heroku has answered 429 to something else meanwhile.
+    /// Only setting up a new connection can delay it further, by seconds at most.
     ///
     /// An unpaid bill or a suspension may be that of the one resource. `/account` is then asked, in `lane`, and when it
     /// knows of no such thing the reply is [`Reply::Forbidden`].
-    pub async fn remove(&self, removal: &Removal, not_after: Instant, lane: Lane, traceparent: Option<&str>) -> Answer {
+    pub async fn remove(
+        &self,
+        removal: &Removal,
+        may_leave: impl FnOnce() -> bool,
+        lane: Lane,
+        traceparent: Option<&str>,
+    ) -> Answer {
         let path = Path::removal(removal);
         let ask = match removal {
             Removal::Member { .. }
@@ -35,7 +40,7 @@ impl Client {
         };
         let permit = self.gate().reserved();
         crash::point("removal-unsent");
-        if Instant::now() >= not_after {
+        if !may_leave() {
             return unsent();
         }
         let Some(flight) = permit.depart() else { return unsent() };

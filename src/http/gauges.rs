@@ -7,6 +7,7 @@ use opentelemetry::metrics::{AsyncInstrument, Meter};
 use tokio::sync::watch;
 
 use crate::clock;
+use crate::model::command::Standing;
 use crate::model::outcome::HoldReason;
 use crate::status::{Role, Status};
 
@@ -52,6 +53,17 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
             gauge.observe(u64::from(status.refused.is_some()), &[]);
         },
     );
+
+    count("heroku_deprovisioner.paused", "", "1 while no removal is sent, by why", |status, gauge| {
+        let (command, out_of_date) = match status.removals {
+            Standing::Running => (0, 0),
+            Standing::Paused(_) => (1, 0),
+            Standing::OutOfDate => (0, 1),
+        };
+        // Both always, so that an alert sees a 0 and not a gap.
+        gauge.observe(command, &[KeyValue::new("why", "command")]);
+        gauge.observe(out_of_date, &[KeyValue::new("why", "out_of_date")]);
+    });
 
     count("heroku_deprovisioner.cases", "{case}", "Cases by state", |status, gauge| {
         for (state, cases) in [

@@ -92,7 +92,7 @@ pub fn latest(settings: &KafkaSettings, topic: &str) -> Result<BTreeMap<String, 
 pub fn find(
     settings: &KafkaSettings,
     topic: &str,
-    choose: impl Fn(&TopicRecord) -> bool,
+    mut choose: impl FnMut(&TopicRecord) -> bool,
 ) -> Result<Vec<TopicRecord>, ReadError> {
     let mut found = Vec::new();
     visit(settings, topic, |record| {
@@ -100,6 +100,33 @@ pub fn find(
         if choose(&record) {
             found.push(record);
         }
+    })?;
+    Ok(found)
+}
+
+/// The record at a place, committed; `None` when there is none, or none any more.
+///
+/// # Errors
+/// When the topic is not there or the partition cannot be read.
+pub fn record_at(
+    settings: &KafkaSettings,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<Option<TopicRecord>, ReadError> {
+    let reader = open(settings, topic)?;
+    if !partitions(&reader, topic)?.contains(&partition) {
+        return Ok(None);
+    }
+    let (low, high) =
+        reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(|source| failed(topic, source))?;
+    if !(low..high).contains(&offset) {
+        return Ok(None);
+    }
+    let mut found = None;
+    scan::read_from(&reader, topic, partition, offset, high, |record| {
+        found = (record.offset() == offset).then(|| topic_record(record));
+        Next::Stop
     })?;
     Ok(found)
 }
@@ -125,12 +152,15 @@ pub enum Since {
     Beginning,
     /// With the first record that is written after [`Follower::open`] has returned, or just before.
     Now,
+    /// With the record at this offset, in a topic of one partition; with the oldest when it is gone.
+    Offset(i64),
 }
 
 /// Follows a topic, all partitions of it.
 pub struct Follower {
     reader: BaseConsumer<Plain>,
     topic: String,
+    end: i64,
 }
 
 impl Follower {
@@ -141,18 +171,26 @@ impl Follower {
     pub fn open(settings: &KafkaSettings, topic: &str, since: Since) -> Result<Self, ReadError> {
         let reader = open(settings, topic)?;
         let mut list = TopicPartitionList::new();
+        let mut end = 0;
         for partition in partitions(&reader, topic)? {
             let (low, high) =
                 reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(|source| failed(topic, source))?;
             let offset = match since {
                 Since::Beginning => low,
                 Since::Now => high,
+                Since::Offset(offset) => offset.max(low),
             };
+            end = end.max(high);
             list.add_partition_offset(topic, partition, Offset::Offset(offset))
                 .map_err(|source| failed(topic, source))?;
         }
         reader.assign(&list).map_err(|source| failed(topic, source))?;
-        Ok(Self { reader, topic: topic.to_owned() })
+        Ok(Self { reader, topic: topic.to_owned(), end })
+    }
+
+    /// Where the longest partition ended when this began.
+    pub fn end(&self) -> i64 {
+        self.end
     }
 
     /// The next record; `None` when there was none within `wait`.

@@ -20,6 +20,9 @@ use super::names::{PARTITION, TopicNames};
 use super::scan::{self, Next, ScanError};
 use super::settings::{KafkaSettings, TRANSACTION_TIMEOUT};
 use super::writer::ANSWER_WITHIN;
+use crate::model::CommandId;
+use crate::model::command::{Act, Command};
+use crate::wire::read_command;
 
 /// Key of the worker's position in the state topic.
 pub const POSITION_KEY: &str = "pos";
@@ -36,6 +39,8 @@ pub struct Restored {
     pub position: i64,
     /// What somebody should know, each a sentence.
     pub notes: Vec<String>,
+    /// Something was lost, and somebody accepted it: the new position is to be committed at once.
+    pub accepted: bool,
 }
 
 /// Why the worker must not run. Nothing was written.
@@ -109,6 +114,38 @@ pub enum RestoreError {
     },
 }
 
+impl RestoreError {
+    /// Whether a person may order the worker to go on all the same.
+    pub fn is_acceptable(&self) -> bool {
+        match self {
+            Self::StateLost { .. } | Self::Gap { .. } | Self::Truncated { .. } => true,
+            // Writing on could hide records whose commit had succeeded.
+            Self::Hanging { .. } => false,
+            Self::Kafka(_) | Self::NotAssigned | Self::Scan(_) | Self::Position { .. } => false,
+        }
+    }
+}
+
+/// Why the worker would refuse the state as it is now; `None` = it would not.
+///
+/// # Errors
+/// When that cannot be found out.
+pub fn refusal(settings: &KafkaSettings, names: &TopicNames) -> Result<Option<RestoreError>, RestoreError> {
+    let restorer = Restorer::connect(settings, names).map_err(RestoreError::Kafka)?;
+    // Not a member: it names the group whose offset is asked for, and joins nothing.
+    let outsider: BaseConsumer<Plain> =
+        settings.reader(&names.worker_group).create_with_context(Plain).map_err(RestoreError::Kafka)?;
+    let mut latest = match restorer.read_state(&names.state) {
+        Err(why @ RestoreError::Hanging { .. }) => return Ok(Some(why)),
+        read => read?,
+    };
+    match restorer.position(names, &outsider, &mut latest) {
+        Ok(_) => Ok(None),
+        Err(why @ (RestoreError::Kafka(_) | RestoreError::Scan(_) | RestoreError::NotAssigned)) => Err(why),
+        Err(why) => Ok(Some(why)),
+    }
+}
+
 /// The position as it stands in the state topic.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +204,27 @@ impl Restorer {
         member: &BaseConsumer<C>,
     ) -> Result<Restored, RestoreError> {
         let mut latest = self.read_state(&names.state)?;
+        match self.position(names, member, &mut latest) {
+            Ok((position, notes)) => {
+                Ok(Restored { records: latest.into_iter().collect(), position, notes, accepted: false })
+            }
+            Err(why) if why.is_acceptable() => {
+                let Some(command) = self.acceptance(names, &why.to_string())? else { return Err(why) };
+                let (position, _) = self.watermarks(&names.events, PARTITION).map_err(RestoreError::Kafka)?;
+                let notes = vec![format!("Accepted by command {command}, and begun at offset {position}: {why}.")];
+                Ok(Restored { records: latest.into_iter().collect(), position, notes, accepted: true })
+            }
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Where to go on, with what somebody should know.
+    fn position<C: ConsumerContext>(
+        &self,
+        names: &TopicNames,
+        member: &BaseConsumer<C>,
+        latest: &mut BTreeMap<String, Vec<u8>>,
+    ) -> Result<(i64, Vec<String>), RestoreError> {
         let written = latest
             .remove(POSITION_KEY)
             .map(|value| serde_json::from_slice::<Position>(&value))
@@ -221,7 +279,23 @@ impl Restorer {
         if high < position {
             return Err(RestoreError::Truncated { topic: names.events.clone(), high, position });
         }
-        Ok(Restored { records: latest.into_iter().collect(), position, notes })
+        Ok((position, notes))
+    }
+
+    /// The command that accepts this very refusal.
+    fn acceptance(&self, names: &TopicNames, refusal: &str) -> Result<Option<CommandId>, RestoreError> {
+        let (_, end) =
+            self.reader.fetch_watermarks(&names.commands, PARTITION, ANSWER_WITHIN).map_err(RestoreError::Kafka)?;
+        let mut found = None;
+        scan::read_to(&self.reader, &names.commands, PARTITION, end, |record| {
+            if let Ok(Command { id, act: Act::AcceptState { refusal: accepted }, .. }) = read_command(record.payload())
+                && accepted == refusal
+            {
+                found = Some(id);
+            }
+            Next::Continue
+        })?;
+        Ok(found)
     }
 
     fn read_state(&self, topic: &str) -> Result<BTreeMap<String, Vec<u8>>, RestoreError> {

@@ -61,7 +61,20 @@ pub(super) fn read_to(
     if low >= target {
         return Ok(());
     }
-    assign(reader, topic, partition, Offset::Beginning).map_err(failed)?;
+    read_from(reader, topic, partition, low, target, each)
+}
+
+/// The same from an offset that is there, before `target`.
+pub(super) fn read_from(
+    reader: &BaseConsumer<Plain>,
+    topic: &str,
+    partition: i32,
+    first: i64,
+    target: i64,
+    each: impl FnMut(&BorrowedMessage<'_>) -> Next,
+) -> Result<(), ScanError> {
+    let failed = |source| ScanError::Kafka { topic: topic.to_owned(), source };
+    assign(reader, topic, partition, Offset::Offset(first)).map_err(failed)?;
     let result = read_assigned(reader, topic, target, each);
     reader.unassign().map_err(failed)?;
     result
@@ -124,7 +137,7 @@ pub(super) fn is_final(reader: &BaseConsumer<Plain>, error: &KafkaError) -> bool
 
 /// The position of a consumer that has one partition. The list is copied and dropped at once: one that lives when its
 /// consumer is dropped would block it for ever.
-fn position(reader: &BaseConsumer<Plain>) -> KafkaResult<Option<i64>> {
+pub(super) fn position(reader: &BaseConsumer<Plain>) -> KafkaResult<Option<i64>> {
     let list = reader.position()?;
     Ok(list.elements().first().and_then(|element| match element.offset() {
         Offset::Offset(offset) => Some(offset),

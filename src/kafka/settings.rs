@@ -179,6 +179,13 @@ impl KafkaSettings {
         config
     }
 
+    /// The same, but it sees everything, also what is not committed or taken back.
+    pub(super) fn uncommitted_reader(&self, group: &str) -> ClientConfig {
+        let mut config = self.reader(group);
+        config.set("isolation.level", "read_uncommitted");
+        config
+    }
+
     /// A client that sees the true end of a log, also behind an open transaction. It reads no records.
     pub(super) fn probe(&self) -> ClientConfig {
         let mut config = self.base();

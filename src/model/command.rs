@@ -74,7 +74,41 @@ pub enum Act {
     },
 }
 
+/// A pause that nobody has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Whoever ordered it says that they are this.
+    pub by: String,
+    /// Why, in their words.
+    pub why: String,
+    /// When it was ordered.
+    pub at: Timestamp,
+}
+
+/// Whether removals may be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Standing {
+    /// They may.
+    Running,
+    /// Somebody paused them.
+    Paused(Pause),
+    /// Nobody knows: what was ordered has not been read to its end lately. Then none is sent.
+    OutOfDate,
+}
+
+impl Pause {
+    /// As a command ordered it.
+    pub fn of(command: &Command) -> Self {
+        Self { by: command.claimed_by.clone(), why: command.why.clone(), at: command.at }
+    }
+}
+
 impl Act {
+    /// All of them, as they stand in records.
+    pub const NAMES: [&str; 8] =
+        ["pause", "resume", "approve", "enforce", "cancel", "retry", "replay_dead_letter", "accept_state"];
+
     /// As it stands in records.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -104,6 +138,7 @@ mod tests {
         });
         let command: Command = serde_json::from_value(text.clone()).unwrap();
         assert_eq!(command.act.as_str(), "approve");
+        assert!(Act::NAMES.contains(&command.act.as_str()));
         assert_eq!(serde_json::to_value(&command).unwrap(), text);
     }
 }

@@ -10,7 +10,7 @@ pub const DEAD_LETTER_VALUE_MAX: usize = 768 * 1024;
 const KEY_AND_HEADERS_MAX: usize = 64 * 1024;
 
 /// What all headers of ours begin with. Headers of the source that do so too are not kept: nobody else may speak here.
-const OURS: &str = "dlq-";
+pub const DEAD_LETTER_HEADER: &str = "dlq-";
 
 /// Headers that carry somebody's credentials when a bridge has copied them from an HTTP request.
 const SECRETS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
@@ -93,7 +93,7 @@ pub fn dead_letter(refused: &Refused<'_>, keep: Keep) -> DeadLetter {
         ("value-bytes", &length),
         ("payload", payload),
     ];
-    headers.extend(ours.map(|(name, value)| (format!("{OURS}{name}"), value.as_bytes().to_vec())));
+    headers.extend(ours.map(|(name, value)| (format!("{DEAD_LETTER_HEADER}{name}"), value.as_bytes().to_vec())));
     DeadLetter { key, value, headers }
 }
 
@@ -103,7 +103,7 @@ fn kept_headers(headers: &[(&str, Option<&[u8]>)]) -> Vec<(String, Vec<u8>)> {
     let mut kept = Vec::new();
     for (name, value) in headers {
         let folded = name.to_ascii_lowercase();
-        if folded.starts_with(OURS) || SECRETS.contains(&folded.as_str()) {
+        if folded.starts_with(DEAD_LETTER_HEADER) || SECRETS.contains(&folded.as_str()) {
             continue;
         }
         let value = value.unwrap_or_default();

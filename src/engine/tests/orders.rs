@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::story::{Story, email, minutes, user};
-use crate::engine::case::{case_id, plan_id};
+use crate::engine::case::case_id;
 use crate::engine::fixtures::{event, policy};
+use crate::engine::plan::plan_id;
 use crate::engine::policy::Policy;
 use crate::model::command::Act;
 use crate::model::outcome::{CaseResult, HoldReason, Mode, OutcomeKind};

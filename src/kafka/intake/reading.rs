@@ -7,11 +7,12 @@ use super::figures::SourceFigures;
 use super::{Intake, IntakeSource};
 use crate::clock;
 use crate::kafka::delivery::{Deliveries, Target, headers};
+use crate::kafka::digest;
 use crate::kafka::names::PARTITION;
 use crate::model::event::{Authenticity, Normalised, Origin};
 use crate::sources::{self, Header, Reading, Record, Verdict};
 use crate::telemetry::trace::{self, TRACEPARENT};
-use crate::wire::{Keep, Refused, dead_letter};
+use crate::wire::{Keep, Refused, dead_letter, event_record};
 
 /// Name of an ignored element in figures and metrics.
 const IGNORE: &str = "ignore";
@@ -79,14 +80,13 @@ impl<'a> Desk<'a> {
         let _entered = span.enter();
         let traceparent = trace::traceparent(&span, parent);
         let received_at = clock::now();
-        let record_sha256 = sha256(raw.value.unwrap_or_default());
+        let record_sha256 = digest::record_sha256(raw.value.unwrap_or_default());
         // A record with a thousand bad elements is kept once, not a thousand times.
         let mut keep = self.intake.keep;
         for reading in readings {
             match reading.verdict {
                 Verdict::Ignore { .. } => {}
                 Verdict::Event(event) => {
-                    let key = event.subject.person_key.to_string();
                     let origin = Origin {
                         source: source.rules.name.clone(),
                         cluster: self.intake.cluster.clone(),
@@ -99,7 +99,7 @@ impl<'a> Desk<'a> {
                         authenticity: Authenticity::TopicAcl,
                     };
                     let normalised = Normalised { event: *event, origin, traceparent: traceparent.clone() };
-                    let value = serde_json::to_vec(&normalised).expect("an event is texts, numbers and lists");
+                    let message = event_record(&normalised);
                     info!(
                         source = source.rules.name,
                         event_id = normalised.event.source.event_id,
@@ -107,7 +107,7 @@ impl<'a> Desk<'a> {
                         normalised.event.action.as_str()
                     );
                     let target = Target { topic: &self.intake.names.events, partition: Some(PARTITION) };
-                    producer.send(target, Some(key.as_bytes()), Some(&value), None);
+                    producer.send(target, Some(message.key.as_bytes()), Some(&message.value), None);
                 }
                 Verdict::Reject(reject) => {
                     let refused = Refused {
@@ -179,9 +179,4 @@ fn decision(reading: &Reading) -> &'static str {
         Verdict::Ignore { .. } => IGNORE,
         Verdict::Reject(_) => REJECT,
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
