@@ -207,6 +207,8 @@ pub enum OnSuspended {
     Ignore,
     /// A case that is held.
     Hold,
+    /// Removes as if the person had left.
+    Remove,
 }
 
 /// One entry of `teams`.

@@ -39,7 +39,7 @@ use crate::kafka::{
 };
 use crate::model::command::Standing;
 use crate::model::event::Normalised;
-use crate::model::outcome::ExecutedBy;
+use crate::model::outcome::{ExecutedBy, Mode};
 use crate::model::{AccountId, Email};
 use crate::status::{Role, Status};
 use crate::telemetry::trace::{case_span, traceparent};
@@ -390,6 +390,7 @@ impl Worker {
                         self.restore_at = None;
                         self.refused = None;
                         self.metrics.restored(began.elapsed());
+                        self.remind_of_plans();
                     }
                     Err(why) => {
                         error!("The state cannot be read: {}", chain(&why));
@@ -422,6 +423,14 @@ impl Worker {
             // The loop has ended when nobody receives; nothing to wake then.
             let _ = wake.send(Message::Kafka);
         })
+    }
+
+    /// Whoever observed first, and enforces now, still has people with access whom nobody will remove by himself.
+    fn remind_of_plans(&self) {
+        let planned = self.engine.as_ref().map_or(0, |engine| engine.census().planned);
+        if planned > 0 && self.settings.policy.mode == Mode::Enforce {
+            info!("{planned} planned cases still have access on Heroku; `cases enforce` has it removed");
+        }
     }
 
     fn committed_position(&self) -> i64 {

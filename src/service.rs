@@ -283,6 +283,7 @@ pub fn policy(config: &Config) -> Policy {
                 on_suspended: match source.on_suspended {
                     OnSuspended::Ignore => policy::OnSuspended::Ignore,
                     OnSuspended::Hold => policy::OnSuspended::Hold,
+                    OnSuspended::Remove => policy::OnSuspended::Remove,
                 },
             };
             (source.name.clone(), policy)

@@ -130,7 +130,7 @@ pub const KEYS: &[Key] = &[
     key("sources[].mode", MODE, None, Absent("that of the top"), "May only be stricter than the mode at the top."),
     key("sources[].zone", One(Shape::Zone), None, Value("\"UTC\""), "Time zone of dates that name none."),
     key("sources[].boundary", One(Shape::Choice(&["end_of_day", "start_of_day"])), None, Value("\"end_of_day\""), "Which end of a date counts; `end_of_day` = the last day is worked."),
-    key("sources[].on_suspended", One(Shape::Choice(&["ignore", "hold"])), None, Value("\"hold\""), "What follows from a suspended account."),
+    key("sources[].on_suspended", One(Shape::Choice(&["ignore", "hold", "remove"])), None, Value("\"hold\""), "What follows from a suspended account."),
 
     key("teams.*.mode", MODE, None, Required, "Mode for one Heroku team; may only be stricter than the mode at the top."),
 

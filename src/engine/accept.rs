@@ -34,8 +34,9 @@ impl Engine {
         }
         self.share_addresses(now, found.person);
 
-        let zone = self.policy.sources.get(&normalised.origin.source).map(|source| source.zone.clone());
-        let effective = event.effective_at(&zone.unwrap_or(jiff::tz::TimeZone::UTC));
+        let source = self.policy.sources.get(&normalised.origin.source);
+        let on_suspended = source.map_or(OnSuspended::Hold, |source| source.on_suspended);
+        let effective = event.effective_at(source.map_or(&jiff::tz::TimeZone::UTC, |source| &source.zone));
         let received = normalised.origin.received_at;
         if found.overruled {
             self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
@@ -46,18 +47,16 @@ impl Engine {
         match event.action {
             Action::IdentityUpdate => {}
             Action::Cancel => self.contradict(now, found.person, &normalised),
-            Action::Suspend => match self.policy.sources.get(&normalised.origin.source).map(|it| it.on_suspended) {
-                Some(OnSuspended::Ignore) => {}
-                Some(OnSuspended::Hold) | None => {
-                    if !self.join(found.person, &normalised) {
-                        self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
-                        self.examine(now, id, &normalised);
-                        let detail = "the source says suspended, which may be for a time only";
-                        self.bar(now, id, HoldReason::Suspended, detail);
-                    }
+            Action::Suspend if on_suspended == OnSuspended::Ignore => {}
+            Action::Suspend if on_suspended == OnSuspended::Hold => {
+                if !self.join(found.person, &normalised) {
+                    self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
+                    self.examine(now, id, &normalised);
+                    let detail = "the source says suspended, which may be for a time only";
+                    self.bar(now, id, HoldReason::Suspended, detail);
                 }
-            },
-            Action::Schedule | Action::Deprovision => match effective {
+            }
+            Action::Suspend | Action::Schedule | Action::Deprovision => match effective {
                 None => {
                     if !self.join(found.person, &normalised) {
                         self.open(now, id, found.person, &normalised, received);

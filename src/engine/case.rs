@@ -125,6 +125,13 @@ pub struct Digest {
     pub planned: Option<Box<Planned>>,
 }
 
+impl Digest {
+    /// Whether it found access, removed none, and nobody has ordered yet that it be removed.
+    pub fn is_waiting_plan(&self) -> bool {
+        self.planned.is_some() && self.access_after != AccessAfter::None
+    }
+}
+
 /// What is kept of a case that only made a plan, so that it can be enforced later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planned {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::case::Phase;
-use crate::model::outcome::{CaseResult, HoldReason};
+use crate::model::outcome::HoldReason;
 use crate::model::{CaseId, PersonId};
 
 /// How many cases stand where.
@@ -22,7 +22,7 @@ pub struct Census {
     pub oldest: Option<Timestamp>,
     /// Closed cases still remembered.
     pub closed: usize,
-    /// Of those, the ones that only made a plan.
+    /// Of those, the ones that only made a plan, and whose people still had access.
     pub planned: usize,
     /// What the last scans could not read.
     pub unread: Vec<String>,
@@ -64,7 +64,7 @@ impl Engine {
             overdue: self.cases.values().filter(|case| case.overdue).count(),
             oldest: self.cases.values().map(|case| case.received_at).min(),
             closed: self.digests.len(),
-            planned: self.digests.values().filter(|digest| digest.result == CaseResult::Planned).count(),
+            planned: self.digests.values().filter(|digest| digest.is_waiting_plan()).count(),
             unread: unread.into_iter().collect(),
             stopped: self.stop.as_ref().map(|stop| stop.why.clone()),
             in_flight: self.in_flight.len(),

@@ -62,6 +62,8 @@ pub enum OnSuspended {
     Ignore,
     /// Opens a case that waits.
     Hold,
+    /// The same as a departure.
+    Remove,
 }
 
 /// Waits. The defaults are those of production; tests and the demo shorten them.

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 
 use self::story::{ME, Story, email, minutes, uuid};
 use super::fixtures::{event, policy};
-use super::policy::Policy;
+use super::policy::{OnSuspended, Policy};
 use crate::model::event::Action;
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode, OutcomeKind};
 use crate::model::world::{ListId, Reply};
@@ -236,6 +236,16 @@ fn a_suspension_waits_and_a_departure_replaces_it() {
     story.leaves(1);
     story.passes(minutes(5));
     assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
+}
+
+#[test]
+fn a_suspension_removes_where_the_source_is_set_so() {
+    let mut policy = policy();
+    policy.sources.get_mut("hr").unwrap().on_suspended = OnSuspended::Remove;
+    let mut story = Story::new(policy);
+    story.says(1, "suspended", Action::Suspend, None);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
 }
 
 #[test]

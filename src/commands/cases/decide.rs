@@ -159,7 +159,7 @@ impl Register {
     fn planned(&self, prefixes: &[String]) -> anyhow::Result<Vec<&Digest>> {
         if prefixes.is_empty() {
             let all = self.cases.values().filter_map(|case| match case {
-                Known::Closed(digest) if digest.planned.is_some() => Some(digest),
+                Known::Closed(digest) if digest.is_waiting_plan() => Some(digest),
                 Known::Closed(_) | Known::Open(_) => None,
             });
             return Ok(all.collect());
@@ -167,7 +167,7 @@ impl Register {
         let mut planned: Vec<&Digest> = Vec::new();
         for prefix in prefixes {
             match self.find(prefix)? {
-                Known::Closed(digest) if digest.planned.is_some() => planned.push(digest),
+                Known::Closed(digest) if digest.is_waiting_plan() => planned.push(digest),
                 other => {
                     let why = format!("case {} holds no plan that is still to be enforced", other.id());
                     return Err(anyhow!(why).context(Exit::Usage));

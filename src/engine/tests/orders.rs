@@ -183,3 +183,24 @@ fn a_retry_looks_at_once_and_binds_nobody_else() {
     let accounts = &story.engine.cases[&case_of(1)].accounts;
     assert!(!accounts.contains_key(&user(3).account.unwrap()));
 }
+
+#[test]
+fn a_poisoned_feed_reaches_the_cap_and_one_approval_releases_the_rest() {
+    let crowd = 20..=99;
+    let mut story = Story::new(policy());
+    for person in crowd.clone() {
+        story.heroku.members.get_mut(&1).unwrap().push((person, "member"));
+        story.leaves(person);
+    }
+    story.passes(minutes(30));
+    assert_eq!(story.results().len(), 10, "as many as guards.max_people_per_hour lets begin");
+    assert_eq!(story.heroku.removals.len(), 10);
+    let held: Vec<CaseId> = story.engine.lines().iter().filter(|line| line.held).map(|line| line.id).collect();
+    assert_eq!(held.len(), crowd.count() - 10);
+    let plan = plan_id(held.iter().map(|id| &story.engine.cases[id]));
+    story.ordered(Act::Approve { cases: held, plan });
+    story.dies_after_a_turn();
+    story.passes(minutes(30));
+    assert!(story.results().iter().all(|result| *result == CaseResult::Removed));
+    assert_eq!(story.heroku.members[&1].len(), 4);
+}
