@@ -249,6 +249,8 @@ pub struct Guards {
     pub max_people_per_hour: u32,
     /// People in 24 hours.
     pub max_people_per_day: u32,
+    /// How much of one team may be removed within 24 hours, in percent of its members.
+    pub max_percent_of_team: u32,
     /// Human admins that stay in every team.
     pub min_human_admins: u32,
 }

@@ -306,6 +306,7 @@ pub fn policy(config: &Config) -> Policy {
         deadline_urgent: config.deadlines.urgent,
         max_people_per_hour: config.guards.max_people_per_hour,
         max_people_per_day: config.guards.max_people_per_day,
+        max_percent_of_team: config.guards.max_percent_of_team,
         min_human_admins: config.guards.min_human_admins,
         enterprise_account: config.heroku.enterprise_account.clone(),
         expected_teams: config.heroku.expected_teams.clone(),

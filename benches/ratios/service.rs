@@ -147,6 +147,7 @@ company_domains = ["{COMPANY_DOMAIN}"]
 [guards]
 max_people_per_hour = 1000
 max_people_per_day = 1000
+max_percent_of_team = 100
 
 [instance]
 name = "bench"

@@ -142,6 +142,7 @@ pub const KEYS: &[Key] = &[
 
     key("guards.max_people_per_hour", whole(0, 1_000_000), Some("people"), Value("10"), "More in an hour are held; 0 holds everybody."),
     key("guards.max_people_per_day", whole(0, 1_000_000), Some("people"), Value("25"), "More in 24 hours are held; 0 holds everybody."),
+    key("guards.max_percent_of_team", whole(0, 100), Some("% of the members"), Value("20"), "More of one team in 24 hours are held, at least 2 people pass; 0 holds everybody, 100 nobody."),
     key("guards.min_human_admins", whole(1, 1000), Some("people"), Value("1"), "Human admins that stay in every team."),
 
     key("dead_letters.payload", One(Shape::Choice(&["full", "reference"])), None, Value("\"full\""), "Whether a dead letter holds the refused record, or its place and digest only."),

@@ -49,6 +49,7 @@ pub fn remarks(config: &Config) -> Vec<String> {
     for (name, guard) in [
         ("guards.max_people_per_hour", config.guards.max_people_per_hour),
         ("guards.max_people_per_day", config.guards.max_people_per_day),
+        ("guards.max_percent_of_team", config.guards.max_percent_of_team),
     ] {
         if guard == 0 {
             remarks.push(format!("`{name}` is 0: every case is held"));

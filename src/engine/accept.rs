@@ -162,6 +162,7 @@ impl Engine {
             mode: None,
             revocations: Vec::new(),
             proofs: Vec::new(),
+            team_sizes: std::collections::BTreeMap::new(),
             coverage: CoveragePart::default(),
             reachable_apps: std::collections::BTreeSet::new(),
             parked: None,

@@ -9,7 +9,7 @@ use super::revocation::Revocation;
 use crate::model::event::{Action, Normalised, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode};
 use crate::model::world::Evidence;
-use crate::model::{AccountId, CaseId, CommandId, Email, Grant, GrantId, PersonId, SubjectKey, ids};
+use crate::model::{AccountId, CaseId, CommandId, Email, Grant, GrantId, PersonId, SubjectKey, TeamId, ids};
 
 /// An open case, as the state topic holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct Case {
     pub revocations: Vec<Revocation>,
     /// Evidence that the settled ones point at.
     pub proofs: Vec<Evidence>,
+    /// Members of the teams that the person is in, as the last scan counted them.
+    #[serde(default)]
+    pub team_sizes: BTreeMap<TeamId, u32>,
     /// What the last scan looked at.
     pub coverage: CoveragePart,
     /// Apps that the person could read.

@@ -11,8 +11,8 @@ use super::policy::{PLAN_GRANTS_MAX, Policy};
 use super::revocation::{Progress, Revocation};
 use super::{Engine, Stop};
 use crate::model::outcome::{AccessAfter, CaseResult, Decision, HoldReason, Mode, Settled};
-use crate::model::world::{Answer, Evidence, ListId, ListRead, ListsRead, Reply, Scan};
-use crate::model::{CaseId, Grant, GrantId, IntentId, Surface};
+use crate::model::world::{Answer, Entries, Evidence, ListId, ListRead, ListsRead, Reply, Scan};
+use crate::model::{CaseId, Grant, GrantId, IntentId, Surface, TeamId};
 
 impl Engine {
     pub(super) fn account_stopped(&mut self, now: Timestamp, why: String) {
@@ -108,6 +108,7 @@ impl Engine {
         case.mode = Some(mode);
         case.coverage = coverage.clone();
         case.reachable_apps.extend(apps);
+        case.team_sizes = team_sizes(&grants, scan);
         for grant in grants {
             if case.revocations.iter().all(|known| known.grant.id != grant.id) {
                 case.revocations.push(decide(policy, &self.catalogue, mode, grant, now));
@@ -315,6 +316,18 @@ impl Engine {
 /// A list proves something only while its control holds: for a team, that we stand in it.
 fn usable(read: &ListRead) -> bool {
     read.evidence.iter().all(|evidence| evidence.control && evidence.complete)
+}
+
+fn team_sizes(grants: &[Grant], scan: &Scan) -> BTreeMap<TeamId, u32> {
+    let memberships = grants.iter().filter(|grant| grant.surface == Surface::TeamMembership);
+    let sizes = memberships.filter_map(|grant| {
+        let team = grant.parent.team()?;
+        match &scan.lists.get(&ListId::Team(team))?.as_ref().ok()?.entries {
+            Entries::Team { members, .. } => Some((team, u32::try_from(members.len()).unwrap_or(u32::MAX))),
+            Entries::App(_) | Entries::Space(_) | Entries::Enterprise(_) => None,
+        }
+    });
+    sizes.collect()
 }
 
 /// What the plan decides about a grant.

@@ -39,6 +39,7 @@ pub(crate) fn policy() -> Policy {
         deadline_urgent: SignedDuration::from_hours(1),
         max_people_per_hour: 10,
         max_people_per_day: 25,
+        max_percent_of_team: 100,
         min_human_admins: 1,
         enterprise_account: None,
         expected_teams: Vec::new(),

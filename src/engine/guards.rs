@@ -1,6 +1,6 @@
 //! What stops a removal, looked at immediately before its intent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,6 +10,11 @@ use super::revocation::Revocation;
 use crate::model::outcome::{GuardVerdict, HoldReason};
 use crate::model::world::{Account, Entries, ListRead, Member, User};
 use crate::model::{AccountId, CaseId, Email, PersonId, Surface};
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// So many people of a team may go within a day, however small it is.
+const TEAM_LEAST: u64 = 2;
 
 /// The role that may manage a team's people.
 const ADMIN: &str = "admin";
@@ -92,7 +97,40 @@ impl Engine {
         if case.started() || case.approval.is_some() {
             return None;
         }
-        self.limit_reached(now, case.person).map(|figures| (HoldReason::LimitReached, figures))
+        let figures = self.limit_reached(now, case.person).or_else(|| self.team_share_reached(now, case));
+        figures.map(|figures| (HoldReason::LimitReached, figures))
+    }
+
+    /// The figures of the team of which too many would have gone within a day.
+    fn team_share_reached(&self, now: Timestamp, case: &Case) -> Option<String> {
+        let percent = self.policy.max_percent_of_team;
+        if percent >= 100 || self.windows.begun.contains_key(&case.person) {
+            return None;
+        }
+        let none = BTreeMap::new();
+        case.team_sizes.iter().find_map(|(team, size)| {
+            let begun = self.windows.teams.get(team).unwrap_or(&none);
+            let gone = begun.values().filter(|at| now.duration_since(**at) < DAY).count();
+            let members = u64::from(*size) + gone as u64;
+            let limit = if percent == 0 { 0 } else { (members * u64::from(percent) / 100).max(TEAM_LEAST) };
+            let name = self.catalogue.team_name(*team).unwrap_or("?");
+            (gone as u64 >= limit).then(|| {
+                format!("{gone} of {members} people of team {name} in 24 h, limit {limit} (guards.max_percent_of_team)")
+            })
+        })
+    }
+
+    /// Counts somebody whose first removal is intended.
+    pub(super) fn begins(&mut self, now: Timestamp, id: CaseId) {
+        let Some(case) = self.cases.get(&id) else { return };
+        if self.windows.begun.contains_key(&case.person) {
+            return;
+        }
+        self.windows.begun.insert(case.person, now);
+        for team in case.team_sizes.keys() {
+            self.windows.teams.entry(*team).or_default().insert(case.person, now);
+        }
+        self.touch_windows();
     }
 
     /// The figures of the cap that the person would pass; `None` = they may begin, or have begun within the day.
@@ -104,7 +142,7 @@ impl Engine {
             |span: SignedDuration| self.windows.begun.values().filter(|at| now.duration_since(**at) < span).count();
         let caps = [
             ("1 h", SignedDuration::from_hours(1), self.policy.max_people_per_hour, "guards.max_people_per_hour"),
-            ("24 h", SignedDuration::from_hours(24), self.policy.max_people_per_day, "guards.max_people_per_day"),
+            ("24 h", DAY, self.policy.max_people_per_day, "guards.max_people_per_day"),
         ];
         caps.into_iter().find_map(|(span, length, limit, key)| {
             let people = within(length);

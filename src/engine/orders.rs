@@ -117,6 +117,7 @@ impl Engine {
             mode: None,
             revocations: Vec::new(),
             proofs: Vec::new(),
+            team_sizes: std::collections::BTreeMap::new(),
             coverage: CoveragePart::default(),
             reachable_apps: BTreeSet::new(),
             parked: None,

@@ -30,6 +30,9 @@ pub struct Policy {
     pub max_people_per_hour: u32,
     /// People whose removal may begin within 24 hours; 0 = hold everybody.
     pub max_people_per_day: u32,
+    /// How much of one team may begin to go within 24 hours, in percent of its members; at least two people may, 0 = hold
+    /// everybody, 100 = no limit.
+    pub max_percent_of_team: u32,
     /// Human admins that every team keeps.
     pub min_human_admins: u32,
     /// Whether an enterprise account is configured, so that its team list says which teams to expect.

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::case::{Case, Digest};
 use super::identity::Person;
 use crate::model::command::Pause;
-use crate::model::{CaseId, PersonId};
+use crate::model::{CaseId, PersonId, TeamId};
 
 /// The format written. The release that introduces the next one reads both.
 pub const STATE_VERSION: u32 = 1;
@@ -37,6 +37,9 @@ pub enum StateRecord {
 pub struct Windows {
     /// Within the last 24 hours.
     pub begun: BTreeMap<PersonId, Timestamp>,
+    /// The same for each team that they were members of.
+    #[serde(default)]
+    pub teams: BTreeMap<TeamId, BTreeMap<PersonId, Timestamp>>,
 }
 
 /// What people ordered, as far as it holds for everybody.

@@ -116,12 +116,9 @@ impl Rehearsal {
             if !case.revocations.iter().any(begins) {
                 continue;
             }
-            let person = case.person;
-            match self.engine.limit_reached(now, person) {
-                Some(figures) => self.engine.limit(now, *id, Some((HoldReason::LimitReached, figures))),
-                None => {
-                    self.engine.windows.begun.entry(person).or_insert(now);
-                }
+            match self.engine.stopped_by(now, *id) {
+                Some(stopped) => self.engine.limit(now, *id, Some(stopped)),
+                None => self.engine.begins(now, *id),
             }
         }
     }

@@ -173,6 +173,25 @@ fn a_cap_on_people_holds_and_lets_go_when_the_window_has_passed() {
 }
 
 #[test]
+fn a_cap_on_the_share_of_a_team_holds_the_third_of_a_small_one() {
+    let mut story = Story::new(Policy { max_percent_of_team: 20, ..policy() });
+    for person in [3, 4] {
+        story.heroku.members.get_mut(&1).unwrap().push((person, "member"));
+    }
+    for person in [1, 2, 3] {
+        story.leaves(person);
+    }
+    story.passes(minutes(5));
+    story.dies();
+    story.passes(minutes(5));
+    assert_eq!(story.closed().len(), 2);
+    let held = story.told(OutcomeKind::CaseHeld);
+    assert_eq!((held, story.reasons()), (1, BTreeSet::from([HoldReason::LimitReached])));
+    story.passes(minutes(24 * 60));
+    assert_eq!(story.closed().len(), 3);
+}
+
+#[test]
 fn nobody_is_removed_while_the_caps_are_nought() {
     let mut story = Story::new(Policy { max_people_per_day: 0, ..policy() });
     story.leaves(1);

@@ -67,7 +67,6 @@ impl Engine {
             if *left == 0 {
                 continue;
             }
-            let person = self.cases[&candidate.case].person;
             if let Some(stopped) = self.stopped_by(now, candidate.case) {
                 self.limit(now, candidate.case, Some(stopped));
                 continue;
@@ -84,10 +83,7 @@ impl Engine {
             let intent = IntentId(computed(&["intent", &candidate.grant.to_string(), &format!("{ordinal:?}")]));
             revocation.intend(intent, now);
             self.in_flight.insert(intent, (candidate.case, candidate.grant));
-            if let std::collections::btree_map::Entry::Vacant(vacant) = self.windows.begun.entry(person) {
-                vacant.insert(now);
-                self.touch_windows();
-            }
+            self.begins(now, candidate.case);
             self.touch_case(candidate.case);
             self.note("intent");
             self.effects.push(Effect::Remove {
@@ -321,6 +317,10 @@ impl Engine {
         }
         let before = self.windows.begun.len();
         self.windows.begun.retain(|_, at| now.duration_since(*at) < SignedDuration::from_hours(24));
+        for people in self.windows.teams.values_mut() {
+            people.retain(|_, at| now.duration_since(*at) < SignedDuration::from_hours(24));
+        }
+        self.windows.teams.retain(|_, people| !people.is_empty());
         if before != self.windows.begun.len() {
             self.touch_windows();
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{PREFIX, Stage, TOKEN};
 use crate::config::{Config, Environment, VARIABLE_PREFIX};
@@ -16,9 +16,19 @@ use crate::simulator::generator::{COMPANY_DOMAIN, ENTERPRISE_ACCOUNT, SERVICE_AC
 use crate::telemetry::Metrics;
 use crate::trial::cast;
 
+/// Neither outlives the demo, however that ends.
 pub(super) enum Instance {
-    Here(Option<JoinHandle<Result<(), ServiceError>>>, CancellationToken),
-    There(Child),
+    Here(Option<JoinHandle<Result<(), ServiceError>>>, DropGuard),
+    There(Process),
+}
+
+pub(super) struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Nothing is left to kill when it was stopped in order.
+        let _ = self.0.kill();
+    }
 }
 
 impl Instance {
@@ -40,7 +50,7 @@ impl Instance {
                     tokio::spawn(
                         async move { service::run(&config, Topics::Given, None, Metrics::default(), ended).await },
                     );
-                Ok(Self::Here(Some(service), stop))
+                Ok(Self::Here(Some(service), stop.drop_guard()))
             }
             Stage::Kafka(_, folder) => {
                 let file = folder.join("heroku-deprovisioner.toml");
@@ -55,7 +65,7 @@ impl Instance {
                     .stderr(log)
                     .spawn()
                     .context("the service cannot be started")?;
-                Ok(Self::There(child))
+                Ok(Self::There(Process(child)))
             }
         }
     }
@@ -91,8 +101,8 @@ impl Instance {
                     bail!("the service ended by itself");
                 }
             }
-            Self::There(child) => {
-                if let Some(status) = child.try_wait()? {
+            Self::There(process) => {
+                if let Some(status) = process.0.try_wait()? {
                     bail!("the service ended by itself: {status}");
                 }
             }
@@ -103,9 +113,9 @@ impl Instance {
     pub(super) fn kill(&mut self) -> anyhow::Result<()> {
         match self {
             Self::Here(..) => bail!("a service in this process cannot be killed without it"),
-            Self::There(child) => {
-                child.kill()?;
-                child.wait()?;
+            Self::There(process) => {
+                process.0.kill()?;
+                process.0.wait()?;
                 Ok(())
             }
         }
@@ -115,15 +125,15 @@ impl Instance {
     pub(super) fn stop(self) -> anyhow::Result<()> {
         match self {
             Self::Here(service, stop) => {
-                stop.cancel();
+                drop(stop);
                 service.map_or(Ok(()), |service| Ok(futures(service)??))
             }
-            Self::There(mut child) => {
-                let asked = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status()?;
+            Self::There(mut process) => {
+                let asked = Command::new("kill").arg("-TERM").arg(process.0.id().to_string()).status()?;
                 if !asked.success() {
-                    child.kill()?;
+                    process.0.kill()?;
                 }
-                let status = child.wait()?;
+                let status = process.0.wait()?;
                 if !status.success() {
                     bail!("the service did not stop in order: {status}");
                 }
@@ -171,6 +181,9 @@ start_at = "earliest"
 [people]
 company_domains = ["{COMPANY_DOMAIN}"]
 protected = ["break-glass@{COMPANY_DOMAIN}"]
+
+[guards]
+max_percent_of_team = 50            # several leave one small team at once
 
 [instance]
 name = "demo"
