@@ -7,6 +7,7 @@ use heroku_deprovisioner::kafka::send::send;
 use heroku_deprovisioner::model::command::Act;
 use heroku_deprovisioner::simulator::World;
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::bench::Bench;
 use super::service::{Instance, Scene};
@@ -25,12 +26,15 @@ const BACKLOG: usize = PEOPLE.len() * APPS;
 /// Most requests that Heroku gets at one time.
 const IN_FLIGHT: usize = 8;
 
-/// Heroku takes so long for each answer that a pause cannot be later than a few of them.
+/// Heroku takes so long to answer a removal that a pause cannot be later than a few of them.
 const LATENCY: Duration = Duration::from_millis(300);
+const QUICK: Duration = Duration::from_millis(5);
 
 /// Five people with forty apps each.
 fn backlog() -> World {
-    let mut world = World::new(3).with_token(TOKEN, BOT);
+    let powers = ["view", "create", "manage", "billing"];
+    let mut world = World::new(3).with_token(TOKEN, BOT).with_enterprise("larkspur");
+    world = world.with_enterprise_member("larkspur", BOT, &powers);
     for team in ["payments", "storefront"] {
         world.add_team(team, None);
         world.add_member(team, BOT, "admin");
@@ -44,6 +48,11 @@ fn backlog() -> World {
         }
     }
     world
+}
+
+fn slow(scene: &Scene) {
+    let delay = json!({"delay_ms": LATENCY.as_millis()});
+    scene.set_faults(json!([{"when": {"method": "DELETE"}, "then": [delay]}]));
 }
 
 fn give(scene: &Scene, act: Act) -> Timestamp {
@@ -70,7 +79,8 @@ fn settled(scene: &Scene) -> bool {
 #[test]
 fn after_a_pause_no_removal_starts_in_any_instance() {
     let Some(bench) = Bench::new("after_a_pause_no_removal_starts_in_any_instance") else { return };
-    let scene = Scene::set_with(bench, backlog(), LATENCY);
+    let scene = Scene::set_with(bench, backlog(), QUICK);
+    slow(&scene);
     scene.say(&PEOPLE);
     let first = scene.start("first");
     let second = scene.start("second");
@@ -97,6 +107,7 @@ fn after_a_pause_no_removal_starts_in_any_instance() {
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(sent(&scene), so_far, "the heir sent something");
 
+    scene.set_faults(json!([]));
     give(&scene, Act::Resume);
     scene.until_closed(PEOPLE.len(), &mut heir);
     assert_all_gone(&scene.simulator, &scene.outcomes(), &PEOPLE);
@@ -107,7 +118,7 @@ fn after_a_pause_no_removal_starts_in_any_instance() {
 #[test]
 fn an_instance_that_cannot_read_commands_sends_none() {
     let Some(bench) = Bench::new("an_instance_that_cannot_read_commands_sends_none") else { return };
-    let scene = Scene::set_with(bench, super::stage::world(), Duration::from_millis(10));
+    let scene = Scene::set_with(bench, super::stage::world(), QUICK);
     let mut instance = scene.start("one");
     instance.until_says("nobody has paused");
     instance.until_says("State restored");
@@ -127,7 +138,8 @@ fn an_instance_that_cannot_read_commands_sends_none() {
 #[test]
 fn an_instance_cut_off_from_kafka_sends_none() {
     let Some(bench) = Bench::with_own_broker("an_instance_cut_off_from_kafka_sends_none") else { return };
-    let mut scene = Scene::set_with(bench, backlog(), LATENCY);
+    let mut scene = Scene::set_with(bench, backlog(), QUICK);
+    slow(&scene);
     scene.say(&PEOPLE);
     let mut instance: Instance = scene.start("one");
     until("removals are under way", || sent(&scene) >= IN_FLIGHT * 2);
@@ -141,6 +153,7 @@ fn an_instance_cut_off_from_kafka_sends_none() {
     assert_eq!(sent(&scene), after_5_s, "sent after 5 s without Kafka");
     assert!(after_5_s < BACKLOG, "the backlog was too small to show anything");
     instance.until_says("cannot be read to its end");
+    scene.set_faults(json!([]));
     scene.bench.own_broker().start_again().unwrap();
     scene.until_closed(PEOPLE.len(), &mut instance);
     assert_all_gone(&scene.simulator, &scene.outcomes(), &PEOPLE);

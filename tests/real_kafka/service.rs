@@ -101,7 +101,7 @@ impl Scene {
         send(self.kafka(), &source(&self.bench), &records).unwrap();
     }
 
-    fn set_faults(&self, faults: serde_json::Value) {
+    pub(crate) fn set_faults(&self, faults: serde_json::Value) {
         let rules: Vec<Rule> = serde_json::from_value(faults).unwrap();
         self.simulator.set_faults(rules);
     }
