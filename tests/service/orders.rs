@@ -1,13 +1,21 @@
 //! What people order reaches the service, and what nobody can read does not stop it.
 
+use heroku_deprovisioner::config::{Config, Environment};
+use heroku_deprovisioner::engine::budget::{Assumed, Lane};
+use heroku_deprovisioner::heroku::Gate;
 use heroku_deprovisioner::kafka::reader::find;
 use heroku_deprovisioner::kafka::send::send;
 use heroku_deprovisioner::model::command::{Act, Standing};
 use heroku_deprovisioner::model::outcome::OutcomeKind;
+use heroku_deprovisioner::model::world::Reply;
+use heroku_deprovisioner::model::{MembershipId, Removal, TeamId};
+use heroku_deprovisioner::service;
+use heroku_deprovisioner::simulator::{Options, Simulator};
+use heroku_deprovisioner::telemetry::Metrics;
 use serde_json::json;
 
 use super::play::Play;
-use super::stage::{PRIYA, assert_all_gone, leaves, orders, record, removals, until, world};
+use super::stage::{PRIYA, TOKEN, assert_all_gone, configuration, leaves, orders, record, removals, until, world};
 
 #[test]
 fn a_pause_stops_removals_until_it_is_ended() {
@@ -25,9 +33,29 @@ fn a_pause_stops_removals_until_it_is_ended() {
 
     send(&play.kafka, &play.names.commands, &[orders(Act::Resume)]).unwrap();
     play.until_closed(1);
-    assert_eq!(play.status().removals, Standing::Running);
+    until("the status says running", || play.status().removals == Standing::Running);
     let (simulator, outcomes) = play.end();
     assert_all_gone(&simulator, &outcomes, &[PRIYA]);
+}
+
+#[test]
+fn a_removal_that_may_not_leave_is_no_request() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let simulator = runtime.block_on(Simulator::start_local(world(), Options::default())).unwrap();
+    let text = configuration("127.0.0.1:1", "t.", &simulator.url(), "one");
+    let environment = Environment::of([("HEROKU_DEPROVISIONER__HEROKU__TOKEN", TOKEN)]);
+    let config = Config::parse("the test's configuration", &text, &environment).unwrap();
+    let gate = Gate::new(Assumed::default());
+    let token = service::token(&config).unwrap();
+    let client = runtime.block_on(async { service::client(&config, token, gate.clone(), Metrics::default()) }).unwrap();
+    let id: uuid::Uuid = "0190a8c4-0000-4000-8000-000000000001".parse().unwrap();
+    let removal = Removal::Member { team: TeamId(id), membership: MembershipId(id) };
+    let remove = |may_leave: bool| {
+        assert_eq!(gate.try_reserve(Lane::Normal, 1), 1);
+        runtime.block_on(client.remove(&removal, || may_leave, Lane::Normal, None)).reply
+    };
+    assert_eq!((remove(false), removals(&simulator).len()), (Reply::NotSent, 0));
+    assert_eq!((remove(true), removals(&simulator).len()), (Reply::NotFound, 1));
 }
 
 #[test]
