@@ -38,7 +38,7 @@ impl Office {
 /// HR says that she has left.
 fn statement() -> Value {
     json!({
-        "schema_version": 1, "action": "deprovision", "occurred_at": jiff::Timestamp::now().to_string(),
+        "schema_version": 1, "action": "deprovision", "occurred_at": heroku_deprovisioner::clock::now().to_string(),
         "subject": {"person_key": "hr:larkspur:7", "emails": [{"value": PRIYA, "kind": "work"}]},
         "source": {"system": "hr", "tenant": "larkspur", "event_type": "employee.left", "event_id": "left-7"},
     })

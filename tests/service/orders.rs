@@ -68,7 +68,7 @@ fn a_command_that_nobody_can_read_becomes_a_dead_letter_and_the_next_one_counts(
     let letters = letters();
     let said = |name: &str| letters.iter().map(|letter| letter.header(name).unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!(said("dlq-source"), ["commands", "commands"]);
-    assert_eq!(said("dlq-reason"), ["malformed", "unknown_version"]);
+    assert_eq!(said("dlq-reason"), ["malformed_json", "unknown_version"]);
     assert_eq!(said("dlq-offset"), ["0", "1"]);
     send(&play.kafka, &play.names.commands, &[orders(Act::Pause), orders(Act::Resume)]).unwrap();
     play.say(&[leaves(PRIYA)]);
