@@ -1,6 +1,9 @@
 //! The commands as somebody on call meets them: the binary against a simulated Heroku, and a broker in this process.
 #![cfg(all(feature = "service", feature = "simulator"))]
 
+#[path = "commands/orders.rs"]
+mod orders;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -240,10 +243,15 @@ struct Office {
 
 impl Office {
     async fn open(mode: &str) -> Self {
+        Self::open_with(mode, "").await
+    }
+
+    /// `more` is added to the configuration.
+    async fn open_with(mode: &str, more: &str) -> Self {
         let broker = Embedded::start().unwrap();
         broker.create_topics(&TopicNames::new("acme.")).unwrap();
         let servers = broker.settings().bootstrap_servers().to_owned();
-        let desk = Desk::with(world(), &servers, mode, "").await;
+        let desk = Desk::with(world(), &servers, mode, more).await;
         Self { desk, broker, service: None }
     }
 

@@ -9,6 +9,8 @@ mod check;
 mod intake;
 #[path = "real_kafka/log.rs"]
 mod log;
+#[path = "real_kafka/pause.rs"]
+mod pause;
 #[path = "real_kafka/service.rs"]
 mod service;
 #[path = "service/stage.rs"]

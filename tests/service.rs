@@ -4,6 +4,8 @@
 
 #[path = "service/faults.rs"]
 mod faults;
+#[path = "service/orders.rs"]
+mod orders;
 #[path = "service/play.rs"]
 mod play;
 #[path = "service/poison.rs"]

@@ -78,6 +78,7 @@ pub struct LettersShowArgs {
 
 /// `dead-letters replay`
 #[derive(Debug, Args)]
+#[command(override_usage = "heroku-deprovisioner dead-letters replay --reason <TEXT> <LETTER>")]
 #[command(after_help = "\
 Example:
   heroku-deprovisioner dead-letters replay 0:17 --reason 'tenant corrected'

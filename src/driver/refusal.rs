@@ -40,7 +40,7 @@ impl Worker {
             key: Some(record.key.as_bytes()),
             value: Some(&record.value),
             headers: &record.headers,
-            reason: "malformed",
+            reason: "malformed_json",
             detail: &detail,
         })
     }

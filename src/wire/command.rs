@@ -67,11 +67,11 @@ impl CommandError {
     /// As it stands in dead letters.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Empty | Self::Malformed { .. } => "malformed",
-            Self::TooLong { .. } => "too_long",
+            Self::Empty | Self::Malformed { .. } => "malformed_json",
+            Self::TooLong { .. } => "too_large",
             Self::Version(_) => "unknown_version",
             Self::Unknown => "unknown_command",
-            Self::Members(_) | Self::Text { .. } | Self::Authenticated | Self::NoCases => "invalid",
+            Self::Members(_) | Self::Text { .. } | Self::Authenticated | Self::NoCases => "invalid_value",
         }
     }
 }
@@ -185,21 +185,21 @@ mod tests {
     #[test]
     fn what_is_no_command_of_ours_is_refused_and_says_why() {
         for (result, code) in [
-            (read_command(None), "malformed"),
-            (read_command(Some(b"{\"command\":\"pause\"")), "malformed"),
-            (read_command(Some(b"[]")), "malformed"),
-            (read(&json!({"command": "pause"})), "malformed"),
+            (read_command(None), "malformed_json"),
+            (read_command(Some(b"{\"command\":\"pause\"")), "malformed_json"),
+            (read_command(Some(b"[]")), "malformed_json"),
+            (read(&json!({"command": "pause"})), "malformed_json"),
             (with("schema_version", json!(2)), "unknown_version"),
             (with("command", json!("erase")), "unknown_command"),
-            (with("plan", Value::Null), "invalid"),
-            (with("cases", json!([])), "invalid"),
-            (with("cases", json!(["*"])), "invalid"),
-            (with("at", json!("yesterday")), "invalid"),
-            (with("why", json!(" ")), "invalid"),
-            (with("why", json!("x".repeat(WHY_MAX + 1))), "invalid"),
-            (with("claimed_by", json!("ops\nERROR all is well")), "invalid"),
-            (with("authenticated", json!(true)), "invalid"),
-            (with("why", json!("x".repeat(COMMAND_BYTES_MAX))), "too_long"),
+            (with("plan", Value::Null), "invalid_value"),
+            (with("cases", json!([])), "invalid_value"),
+            (with("cases", json!(["*"])), "invalid_value"),
+            (with("at", json!("yesterday")), "invalid_value"),
+            (with("why", json!(" ")), "invalid_value"),
+            (with("why", json!("x".repeat(WHY_MAX + 1))), "invalid_value"),
+            (with("claimed_by", json!("ops\nERROR all is well")), "invalid_value"),
+            (with("authenticated", json!(true)), "invalid_value"),
+            (with("why", json!("x".repeat(COMMAND_BYTES_MAX))), "too_large"),
         ] {
             assert_eq!(result.as_ref().map_err(CommandError::code), Err(code), "{result:?}");
         }

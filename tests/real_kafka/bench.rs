@@ -154,6 +154,13 @@ impl Bench {
         wait(admin.delete_records(&list, &AdminOptions::new())).unwrap();
     }
 
+    pub(crate) fn delete_topic(&self, topic: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        for result in wait(admin.delete_topics(&[topic], &AdminOptions::new())).unwrap() {
+            result.unwrap();
+        }
+    }
+
     pub(crate) fn create_topic(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));

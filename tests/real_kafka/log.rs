@@ -5,8 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::bench::{self, Bench, until};
+use super::stage::orders;
 use heroku_deprovisioner::kafka::topics::{self, Creation, TopicsError};
-use heroku_deprovisioner::kafka::{Batch, Change, CommitError, OutgoingRecord, PollError, RestoreError, TopicNames};
+use heroku_deprovisioner::kafka::{
+    Batch, Change, CommitError, OutgoingRecord, PollError, RestoreError, TopicNames, refusal, send,
+};
+use heroku_deprovisioner::model::command::Act;
 
 fn state(key: &str, value: &str) -> (String, Option<Vec<u8>>) {
     (key.to_owned(), Some(value.as_bytes().to_vec()))
@@ -267,6 +271,24 @@ fn a_gap_in_the_events_is_refused() {
     bench.delete_before(&bench.names.events, 2);
     let refused = bench.joined("a").restore().unwrap_err();
     assert!(matches!(refused, RestoreError::Gap { low: 2, position: 1, .. }), "{refused:?}");
+
+    // Only the acceptance of this very refusal counts, and it is written down with the first commit.
+    let accept = |refusal: &str| {
+        let order = orders(Act::AcceptState { refusal: refusal.to_owned() });
+        send(&bench.settings, &bench.names.commands, &[order]).unwrap();
+    };
+    let told = refusal(&bench.settings, &bench.names).unwrap().expect("it is refused");
+    assert_eq!(told.to_string(), refused.to_string(), "what a person accepts is what the worker says");
+    accept("the events between were deleted unread");
+    assert!(bench.joined("a").restore().is_err());
+    accept(&told.to_string());
+    let mut log = bench.joined("a");
+    let restored = log.restore().unwrap();
+    assert_eq!((restored.position, restored.accepted), (2, true));
+    log.commit(&batch(2, Vec::new(), Vec::new())).unwrap();
+    let restored = log.restore().unwrap();
+    assert_eq!((restored.position, restored.accepted), (2, false));
+    assert!(refusal(&bench.settings, &bench.names).unwrap().is_none());
 
     // On a first start nothing was accepted, so nothing is missing.
     let bench = Bench::new("a_gap_in_the_events_is_refused").unwrap();

@@ -16,7 +16,7 @@ use heroku_deprovisioner::model::outcome::OutcomeRecord;
 use heroku_deprovisioner::model::{IntentId, Removal};
 use heroku_deprovisioner::simulator::faults::Rule;
 use heroku_deprovisioner::simulator::journal::Recorded;
-use heroku_deprovisioner::simulator::{Options, Simulator};
+use heroku_deprovisioner::simulator::{Options, Simulator, World};
 use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
@@ -29,16 +29,16 @@ use super::stage::{
 };
 
 /// A prefix on Kafka, a Heroku and room for the instances of one test.
-struct Scene {
-    bench: Bench,
-    simulator: Simulator,
+pub(crate) struct Scene {
+    pub(crate) bench: Bench,
+    pub(crate) simulator: Simulator,
     folder: TempDir,
     _runtime: Runtime,
 }
 
 /// One instance of the service.
-struct Instance {
-    child: Child,
+pub(crate) struct Instance {
+    pub(crate) child: Child,
     log: PathBuf,
 }
 
@@ -55,22 +55,27 @@ struct Intent {
 
 impl Scene {
     fn set(bench: Bench) -> Self {
+        Self::set_with(bench, world(), Duration::from_millis(10))
+    }
+
+    /// With another company, and a Heroku that takes so long for each answer.
+    pub(crate) fn set_with(bench: Bench, world: World, latency: Duration) -> Self {
         bench.create_topic(&source(&bench), 1, &[]);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let options = Options { latency: Duration::from_millis(10), ..Options::default() };
-        let simulator = runtime.block_on(Simulator::start_local(world(), options)).unwrap();
+        let options = Options { latency, ..Options::default() };
+        let simulator = runtime.block_on(Simulator::start_local(world, options)).unwrap();
         Self { bench, simulator, folder: TempDir::new().unwrap(), _runtime: runtime }
     }
 
-    fn kafka(&self) -> &KafkaSettings {
+    pub(crate) fn kafka(&self) -> &KafkaSettings {
         &self.bench.settings
     }
 
-    fn names(&self) -> &TopicNames {
+    pub(crate) fn names(&self) -> &TopicNames {
         &self.bench.names
     }
 
-    fn start(&self, name: &str) -> Instance {
+    pub(crate) fn start(&self, name: &str) -> Instance {
         self.start_to_crash(name, None)
     }
 
@@ -91,21 +96,21 @@ impl Scene {
         Instance { child, log }
     }
 
-    fn say(&self, leavers: &[&str]) {
+    pub(crate) fn say(&self, leavers: &[&str]) {
         let records: Vec<_> = leavers.iter().map(|leaver| leaves(leaver)).collect();
         send(self.kafka(), &source(&self.bench), &records).unwrap();
     }
 
-    fn set_faults(&self, faults: serde_json::Value) {
+    pub(crate) fn set_faults(&self, faults: serde_json::Value) {
         let rules: Vec<Rule> = serde_json::from_value(faults).unwrap();
         self.simulator.set_faults(rules);
     }
 
-    fn outcomes(&self) -> Vec<OutcomeRecord> {
+    pub(crate) fn outcomes(&self) -> Vec<OutcomeRecord> {
         stage::outcomes(self.kafka(), self.names())
     }
 
-    fn until_closed(&self, cases: usize, working: &mut Instance) {
+    pub(crate) fn until_closed(&self, cases: usize, working: &mut Instance) {
         until(&format!("{cases} cases end"), || {
             assert!(working.child.try_wait().unwrap().is_none(), "the service ended by itself: {}", working.told());
             closed(&self.outcomes()).len() >= cases
@@ -140,7 +145,7 @@ impl Scene {
     }
 
     /// Every removal that Heroku got was named before by a committed intent, each by one of its own.
-    fn assert_intended(&self) {
+    pub(crate) fn assert_intended(&self) {
         let intents = self.intents();
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for request in removals(&self.simulator) {
@@ -153,15 +158,15 @@ impl Scene {
 }
 
 impl Instance {
-    fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    fn until_says(&self, what: &str) {
+    pub(crate) fn until_says(&self, what: &str) {
         until(&format!("the log says {what:?}"), || self.told().contains(what));
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -175,7 +180,7 @@ impl Instance {
         ended.unwrap()
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         signal(&self.child, "TERM");
         self.until_stopped();
     }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use heroku_deprovisioner::clock;
 use heroku_deprovisioner::kafka::reader::find;
 use heroku_deprovisioner::kafka::{KafkaSettings, OutgoingRecord, TopicNames};
+use heroku_deprovisioner::model::CommandId;
+use heroku_deprovisioner::model::command::{Act, COMMAND_VERSION, Command};
 use heroku_deprovisioner::model::outcome::{
     CaseClosed, CaseResult, GrantRevoked, Outcome, OutcomeKind, OutcomeRecord, Settled,
 };
@@ -105,6 +107,21 @@ session_timeout = "6s"
 /// HR says that somebody has left.
 pub(crate) fn leaves(address: &str) -> OutgoingRecord {
     record(&statement(address).to_string())
+}
+
+/// What somebody orders on the commands topic.
+pub(crate) fn orders(act: Act) -> OutgoingRecord {
+    let command = Command {
+        schema_version: COMMAND_VERSION,
+        id: CommandId("0190a8c4-0000-4000-8000-000000000001".parse().unwrap()),
+        at: clock::now(),
+        claimed_by: "ops".to_owned(),
+        authenticated: false,
+        why: "a test".to_owned(),
+        act,
+    };
+    let message = wire::command(&command);
+    OutgoingRecord { key: Some(message.key.into_bytes()), value: Some(message.value), headers: Vec::new() }
 }
 
 /// What HR says when somebody has left, to be spoiled.

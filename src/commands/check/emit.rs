@@ -38,8 +38,12 @@ pub(super) fn acls(config: &Config) -> String {
     let mut page = TOOL_CONFIG.to_owned();
     page.push_str(
         "# Whoever may write a source topic, `events` or `requests` can have people removed: grant that to nobody else.\n\
+         # Whoever may write `commands` may pause, approve what a guard holds, enforce and cancel: nothing else proves who\n\
+         # gave a command.\n\
          \n# The principal that the service logs in as, and that of somebody who orders offboardings by hand.\n\
-         SERVICE='User:heroku-deprovisioner'\nOPERATOR='User:offboarding-operator'\n",
+         SERVICE='User:heroku-deprovisioner'\nOPERATOR='User:offboarding-operator'\n\
+         # That of somebody who decides: pausing, cases, dead letters, lost state.\n\
+         DECIDER='User:offboarding-decider'\n",
     );
     let names = TopicNames::new(&config.kafka.prefix);
     let prefix = quoted(&config.kafka.prefix);
@@ -97,6 +101,19 @@ pub(super) fn acls(config: &Config) -> String {
         let rest = format!("--topic {} --operation Read --operation Describe", quoted(topic));
         grant("looking at cases (`cases`, `offboard --wait`)", &own, "OPERATOR", &rest);
     }
+    let rights = [
+        (&names.commands, "--operation Read --operation Write --operation Describe"),
+        (&names.state, "--operation Read --operation Describe"),
+        (&names.outcomes, "--operation Read --operation Describe"),
+    ];
+    for (topic, rights) in rights {
+        let rest = format!("--topic {} {rights}", quoted(topic));
+        grant("deciding (`pause`, `resume`, `cases approve`, `cancel` …)", &own, "DECIDER", &rest);
+    }
+    for (topic, rights) in [(&names.dead_letters, "--operation Read"), (&names.events, "--operation Write")] {
+        let rest = format!("--topic {} {rights} --operation Describe", quoted(topic));
+        grant("reading refused records again (`dead-letters`)", &own, "DECIDER", &rest);
+    }
     page
 }
 
@@ -140,6 +157,7 @@ mod tests {
         let base = "[kafka]\nbootstrap_servers = \"b-1:9092\"\nprefix = \"acme.\"\n";
         let page = acls(&config(&format!("{base}create_topics = false\n")));
         assert!(page.contains("--topic acme. --resource-pattern-type prefixed"), "{page}");
+        assert!(page.contains("--allow-principal \"$DECIDER\" \\\n  --topic acme.commands"), "{page}");
         assert!(page.contains("--bootstrap-server hr-1:9092") && page.contains("--topic hr.leavers"), "{page}");
         assert!(!page.contains("Create"), "{page}");
         assert!(acls(&config(&format!("{base}create_topics = true\n"))).contains("--operation Create"));

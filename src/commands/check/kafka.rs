@@ -69,6 +69,11 @@ fn own(config: &Config, settings: &KafkaSettings, names: &TopicNames, findings: 
         findings.push(Finding::doubt("rights", "not tried: they can only be tried on topics that are there"));
         return;
     }
+    let boundary = format!(
+        "whoever may write {} may pause, approve and cancel: its ACL is the only boundary, grant it to nobody else",
+        names.commands
+    );
+    findings.push(Finding::good("commands", boundary));
     for right in examine::rights(settings, names) {
         findings.push(match right.answer {
             Ok(()) => Finding::good("rights", right.what),
