@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-kafka test lint bench kafka setup docs
+.PHONY: help demo demo-kafka test lint histories bench kafka setup docs
 
 # Arguments for demo, demo-kafka and bench: make demo ARGS="--seed 7"
 ARGS ?=
@@ -51,6 +51,15 @@ lint:
 docs:
 	@deploy/prerequisites build
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
+
+# How many, and the first seed; without one, a new one.
+N ?= 10000
+SEED ?=
+
+## make histories   random histories of the engine in virtual time: N=10000 SEED=1
+histories:
+	@deploy/prerequisites build
+	HISTORIES=$(N) $(if $(SEED),SEED=$(SEED)) cargo test --locked --release --no-default-features --lib histories -- --nocapture
 
 ## make bench       the benchmarks, each a ratio to a baseline of the same run
 bench:

@@ -66,7 +66,7 @@ Example:
 The value is printed with --value only: it may hold personal data.")]
 pub struct LettersShowArgs {
     /// The letter, as `dead-letters list` names it
-    #[arg(value_name = "AT")]
+    #[arg(value_name = "LETTER")]
     pub letter: LetterPlace,
     /// Print the value that was kept, too
     #[arg(long)]
@@ -89,7 +89,7 @@ was kept, the record is read from its own topic. Exits 65 when it is refused
 again.")]
 pub struct LettersReplayArgs {
     /// The letter, as `dead-letters list` names it
-    #[arg(value_name = "AT")]
+    #[arg(value_name = "LETTER")]
     pub letter: LetterPlace,
     /// Who gives it, and why.
     #[command(flatten)]

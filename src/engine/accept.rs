@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Engine;
-use super::case::{Case, Phase, case_id, cause};
+use super::case::{Case, Digest, Phase, case_id, cause};
 use super::policy::OnSuspended;
 use crate::model::event::{Action, AddressKind, Normalised};
 use crate::model::outcome::{AccessAfter, CaseResult, CoveragePart, HoldReason};
@@ -65,7 +65,8 @@ impl Engine {
                 }
                 Some(at) if at > now => self.schedule(now, id, found.person, &normalised, at),
                 Some(at) => {
-                    if self.digests.values().any(|digest| digest.person == found.person && digest.effective_at == at) {
+                    let same = |digest: &&Digest| digest.person == found.person && digest.effective_at == at;
+                    if self.digests.values().filter(same).any(|digest| digest.result != CaseResult::Cancelled) {
                         return; // The same fact, told by another record.
                     }
                     self.supersede(now, found.person);
@@ -88,7 +89,7 @@ impl Engine {
     /// is noted.
     fn schedule(&mut self, now: Timestamp, id: CaseId, person: PersonId, normalised: &Normalised, at: Timestamp) {
         self.supersede(now, person);
-        let Some(open) = self.open_cases_of(person).into_iter().next() else {
+        let Some(open) = self.standing_cases_of(person).into_iter().next() else {
             self.open(now, id, person, normalised, at);
             self.examine(now, id, normalised);
             self.put_off(now, id, at);
@@ -123,7 +124,7 @@ impl Engine {
 
     /// A departure that was ahead is due: the same case goes on at once.
     fn bring_forward(&mut self, now: Timestamp, person: PersonId, at: Timestamp) {
-        for id in self.open_cases_of(person) {
+        for id in self.standing_cases_of(person) {
             let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
             if matches!(case.phase, Phase::Scheduled { .. }) {
                 case.phase = Phase::Scanning { due: now };
@@ -135,6 +136,12 @@ impl Engine {
 
     pub(super) fn open_cases_of(&self, person: PersonId) -> Vec<CaseId> {
         self.cases.values().filter(|case| case.person == person).map(|case| case.id).collect()
+    }
+
+    /// Those that a newer statement can still join: not the ones that are ending because the person stays.
+    fn standing_cases_of(&self, person: PersonId) -> Vec<CaseId> {
+        let of_person = self.cases.values().filter(|case| case.person == person && case.cancelled_by.is_none());
+        of_person.map(|case| case.id).collect()
     }
 
     fn open(&mut self, now: Timestamp, id: CaseId, person: PersonId, normalised: &Normalised, effective: Timestamp) {
@@ -151,6 +158,7 @@ impl Engine {
             action: event.action,
             cause: cause(normalised),
             event_at: event.occurred_at,
+            stated_at: event.occurred_at,
             effective_at: effective,
             received_at: received,
             deadline: effective.max(received).saturating_add(allowed).unwrap_or(Timestamp::MAX),
@@ -242,12 +250,13 @@ impl Engine {
 
     /// The person has a case that already does what the event asks for: the event is one more witness.
     fn join(&mut self, person: PersonId, normalised: &Normalised) -> bool {
-        let Some(id) = self.open_cases_of(person).into_iter().next() else { return false };
+        let Some(id) = self.standing_cases_of(person).into_iter().next() else { return false };
         let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
         let event = &normalised.event;
         if !case.cause.also_stated_by.contains(&event.source) {
             case.cause.also_stated_by.push(event.source.clone());
         }
+        case.stated_at = case.stated_at.max(event.occurred_at);
         if event.urgent && !case.urgent {
             case.urgent = true;
             let urgent = normalised.origin.received_at.saturating_add(self.policy.deadline_urgent);
@@ -281,7 +290,7 @@ impl Engine {
                 .cancels
                 .as_ref()
                 .is_none_or(|cancels| stated.chain([&cause.event_id]).any(|known| *known == cancels.event_id));
-            if !meant || event.occurred_at < case.event_at {
+            if !meant || event.occurred_at < case.stated_at {
                 continue;
             }
             case.cause.contradicted_by.push(event.source.clone());

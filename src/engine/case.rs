@@ -30,6 +30,8 @@ pub struct Case {
     pub cause: CausePart,
     /// The event's own time.
     pub event_at: Timestamp,
+    /// The time of the newest statement that the person leaves.
+    pub stated_at: Timestamp,
     /// When the departure takes effect.
     pub effective_at: Timestamp,
     /// When the intake read it.

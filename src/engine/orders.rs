@@ -106,6 +106,7 @@ impl Engine {
             action: crate::model::event::Action::Deprovision,
             cause,
             event_at: planned.event_at,
+            stated_at: planned.event_at,
             effective_at: effective,
             received_at: now,
             deadline: now.saturating_add(self.policy.deadline).unwrap_or(Timestamp::MAX),

@@ -92,6 +92,9 @@ start_at = "earliest"
 [people]
 company_domains = ["larkspur.example"]
 
+[guards]
+max_percent_of_team = 100
+
 [instance]
 name = "{instance}"
 

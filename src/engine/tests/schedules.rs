@@ -1,11 +1,14 @@
 //! Departures ahead, and changes of mind.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::story::{Story, minutes};
 use crate::engine::fixtures::policy;
+use crate::engine::policy::Policy;
 use crate::model::event::Action;
-use crate::model::outcome::{CaseResult, OutcomeKind};
+use crate::model::outcome::{CaseResult, HoldReason, OutcomeKind};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -123,4 +126,44 @@ fn a_stay_in_the_middle_stops_what_has_not_begun() {
     assert_eq!(story.results(), [CaseResult::Cancelled]);
     assert_eq!(story.heroku.removals.len(), 1);
     assert!(story.closed()[0].summary.contains("1 grant removed before"));
+}
+
+#[test]
+fn a_departure_after_a_return_is_not_lost_in_the_case_that_the_return_ends() {
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.says(1, "back", Action::Cancel, None);
+    story.now += minutes(1);
+    story.says(1, "gone", Action::Deprovision, None);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
+}
+
+#[test]
+fn a_stay_older_than_the_newest_departure_ends_nothing() {
+    let mut story = Story::new(Policy { max_people_per_hour: 0, ..policy() });
+    let now = story.now;
+    story.tells("hr", 1, "e1", Action::Deprovision, None, now);
+    story.tells("okta", 1, "o1", Action::Deprovision, None, now + minutes(10));
+    story.tells("hr", 1, "back", Action::Cancel, None, now + minutes(5));
+    story.passes(minutes(20));
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::LimitReached]));
+}
+
+#[test]
+fn a_date_that_was_cancelled_and_set_again_counts() {
+    let mut story = Story::new(policy());
+    let day = story.now + DAY;
+    story.says(1, "e1", Action::Schedule, Some(day));
+    story.passes(minutes(1));
+    story.says(1, "e2", Action::Cancel, None);
+    story.passes(minutes(1));
+    let stated = story.now;
+    story.passes(DAY * 2);
+    story.tells("hr", 1, "e3", Action::Schedule, Some(day), stated);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
 }

@@ -40,6 +40,8 @@ pub(super) struct Heroku {
     /// Whose account carries whose address.
     pub(super) renamed: BTreeMap<u8, u8>,
     pub(super) removals: Vec<Removal>,
+    /// When each of them came.
+    pub(super) removed_at: Vec<Timestamp>,
     /// Teams whose lists cannot be read.
     pub(super) dark: BTreeSet<u8>,
     /// What the next removals are answered with instead of the truth; the effect happens only with the second.
@@ -58,6 +60,7 @@ impl Heroku {
             owned: Vec::new(),
             renamed: BTreeMap::new(),
             removals: Vec::new(),
+            removed_at: Vec::new(),
             dark: BTreeSet::new(),
             replies: Vec::new(),
         }
@@ -156,6 +159,7 @@ impl Heroku {
 
     pub(super) fn remove(&mut self, removal: Removal, at: Timestamp) -> Answer {
         self.removals.push(removal);
+        self.removed_at.push(at);
         let (reply, effect) = if self.replies.is_empty() { (Reply::Done, true) } else { self.replies.remove(0) };
         if effect {
             match removal {
