@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::Engine;
-use super::case::{Case, Digest, Phase, case_id, cause};
+use super::case::{Case, Digest, Opening, Phase, case_id, cause};
 use super::policy::OnSuspended;
 use crate::model::event::{Action, AddressKind, Normalised};
-use crate::model::outcome::{AccessAfter, CaseResult, CoveragePart, HoldReason};
+use crate::model::outcome::{AccessAfter, CaseResult, HoldReason};
 use crate::model::{CaseId, PersonId};
 
 impl Engine {
@@ -149,40 +149,22 @@ impl Engine {
         let known = &self.identities.people[&person];
         let received = normalised.origin.received_at;
         let allowed = if event.urgent { self.policy.deadline_urgent } else { self.policy.deadline };
-        let case = Case {
-            id,
-            person,
-            subject_keys: known.subject_keys.clone(),
-            addresses: known.addresses.clone(),
-            accounts: std::collections::BTreeMap::new(),
-            action: event.action,
-            cause: cause(normalised),
-            event_at: event.occurred_at,
-            stated_at: event.occurred_at,
-            effective_at: effective,
-            received_at: received,
-            deadline: effective.max(received).saturating_add(allowed).unwrap_or(Timestamp::MAX),
-            overdue: false,
-            urgent: event.urgent,
-            synthetic: event.synthetic,
-            traceparent: normalised.traceparent.clone(),
-            phase: Phase::Scanning { due: now },
-            mode: None,
-            revocations: Vec::new(),
-            proofs: Vec::new(),
-            team_sizes: std::collections::BTreeMap::new(),
-            coverage: CoveragePart::default(),
-            reachable_apps: std::collections::BTreeSet::new(),
-            parked: None,
-            barred: None,
-            limited: None,
-            approval: None,
-            holds: Vec::new(),
-            verdicts: Vec::new(),
-            ordinal: 0,
-            scans: 0,
-            cancelled_by: None,
-        };
+        let case = Case::open(
+            known,
+            Opening {
+                id,
+                action: event.action,
+                cause: cause(normalised),
+                event_at: event.occurred_at,
+                effective_at: effective,
+                received_at: received,
+                deadline: effective.max(received).saturating_add(allowed).unwrap_or(Timestamp::MAX),
+                urgent: event.urgent,
+                synthetic: event.synthetic,
+                traceparent: normalised.traceparent.clone(),
+            },
+            now,
+        );
         self.cases.insert(id, case);
         self.touch_case(id);
         self.tell_opened(now, id);

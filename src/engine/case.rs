@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::identity::Person;
 use super::revocation::Revocation;
 use crate::model::event::{Action, Normalised, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode};
@@ -190,7 +191,59 @@ pub fn cause(normalised: &Normalised) -> CausePart {
     }
 }
 
+/// What a case is opened with.
+pub(super) struct Opening {
+    pub(super) id: CaseId,
+    pub(super) action: Action,
+    pub(super) cause: CausePart,
+    pub(super) event_at: Timestamp,
+    pub(super) effective_at: Timestamp,
+    pub(super) received_at: Timestamp,
+    pub(super) deadline: Timestamp,
+    pub(super) urgent: bool,
+    pub(super) synthetic: bool,
+    pub(super) traceparent: Option<String>,
+}
+
 impl Case {
+    /// A case of which nothing is known but its cause. It needs a scan.
+    pub(super) fn open(known: &Person, opening: Opening, now: Timestamp) -> Self {
+        Self {
+            id: opening.id,
+            person: known.id,
+            subject_keys: known.subject_keys.clone(),
+            addresses: known.addresses.clone(),
+            accounts: BTreeMap::new(),
+            action: opening.action,
+            cause: opening.cause,
+            event_at: opening.event_at,
+            stated_at: opening.event_at,
+            effective_at: opening.effective_at,
+            received_at: opening.received_at,
+            deadline: opening.deadline,
+            overdue: false,
+            urgent: opening.urgent,
+            synthetic: opening.synthetic,
+            traceparent: opening.traceparent,
+            phase: Phase::Scanning { due: now },
+            mode: None,
+            revocations: Vec::new(),
+            proofs: Vec::new(),
+            team_sizes: BTreeMap::new(),
+            coverage: CoveragePart::default(),
+            reachable_apps: BTreeSet::new(),
+            parked: None,
+            barred: None,
+            limited: None,
+            approval: None,
+            holds: Vec::new(),
+            verdicts: Vec::new(),
+            ordinal: 0,
+            scans: 0,
+            cancelled_by: None,
+        }
+    }
+
     /// Whether a removal was ever intended.
     pub fn started(&self) -> bool {
         self.revocations.iter().any(|revocation| !revocation.attempts.is_empty())

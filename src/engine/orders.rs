@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::Engine;
-use super::case::{Approval, Case, Phase, case_id};
+use super::case::{Approval, Case, Opening, Phase, case_id};
 use super::plan::plan_id;
 use super::revocation::Progress;
 use crate::model::command::{Act, Command, Pause};
-use crate::model::event::SourceRef;
-use crate::model::outcome::{AccessAfter, CaseResult, CoveragePart, HoldReason};
+use crate::model::event::{Action, SourceRef};
+use crate::model::outcome::{AccessAfter, CaseResult, HoldReason};
 use crate::model::{CaseId, PlanId};
 
 /// System of a statement that is a command.
@@ -97,40 +97,19 @@ impl Engine {
         cause.claimed_by = Some(command.claimed_by.clone());
         let known = &self.identities.people[&person];
         let overruled = known.stays_since.is_some_and(|since| planned.event_at < since);
-        let case = Case {
+        let opening = Opening {
             id,
-            person,
-            subject_keys: known.subject_keys.clone(),
-            addresses: known.addresses.clone(),
-            accounts: std::collections::BTreeMap::new(),
-            action: crate::model::event::Action::Deprovision,
+            action: Action::Deprovision,
             cause,
             event_at: planned.event_at,
-            stated_at: planned.event_at,
             effective_at: effective,
             received_at: now,
             deadline: now.saturating_add(self.policy.deadline).unwrap_or(Timestamp::MAX),
-            overdue: false,
             urgent: false,
             synthetic: false,
             traceparent: None,
-            phase: Phase::Scanning { due: now },
-            mode: None,
-            revocations: Vec::new(),
-            proofs: Vec::new(),
-            team_sizes: std::collections::BTreeMap::new(),
-            coverage: CoveragePart::default(),
-            reachable_apps: BTreeSet::new(),
-            parked: None,
-            barred: None,
-            limited: None,
-            approval: None,
-            holds: Vec::new(),
-            verdicts: Vec::new(),
-            ordinal: 0,
-            scans: 0,
-            cancelled_by: None,
         };
+        let case = Case::open(known, opening, now);
         let known_to_be_protected = case.addresses.iter().any(|email| self.policy.protected.contains(email));
         self.cases.insert(id, case);
         self.touch_case(id);
