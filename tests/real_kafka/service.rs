@@ -113,7 +113,7 @@ impl Scene {
     pub(crate) fn until_closed(&self, cases: usize, working: &mut Instance) {
         let began = Instant::now();
         until(&format!("{cases} cases end"), || {
-            assert!(began.elapsed() < Duration::from_secs(110), "{cases} cases do not end: {}", working.told());
+            assert!(began.elapsed() < Duration::from_secs(230), "{cases} cases do not end: {}", working.told());
             assert!(working.child.try_wait().unwrap().is_none(), "the service ended by itself: {}", working.told());
             closed(&self.outcomes()).len() >= cases
         });

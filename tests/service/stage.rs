@@ -25,7 +25,7 @@ pub(crate) const LEAVERS: [&str; 2] = [PRIYA, TOMAS];
 /// What the leavers have together; each takes one request.
 pub(crate) const GRANTS: usize = 11;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 const HUMAN: &str = "ana.silva@larkspur.example";
 /// Same surname as a leaver, and the same access.
 const NAMESAKE: &str = "anil.raman@larkspur.example";
