@@ -92,7 +92,8 @@ pub struct CancelArgs {
 Example:
   heroku-deprovisioner cases retry 0b6f6a3e --reason 'second account closed'
 
-Looks at the cases now instead of later, and binds their accounts anew.")]
+Looks at the cases now instead of later. The accounts that they are bound to
+stay.")]
 pub struct RetryArgs {
     /// The open cases, by their ids or the beginnings of them
     #[arg(value_name = "CASE", required = true, value_parser = NonEmptyStringValueParser::new())]

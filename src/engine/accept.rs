@@ -107,19 +107,24 @@ impl Engine {
 
     /// Waits for the day.
     fn put_off(&mut self, now: Timestamp, id: CaseId, at: Timestamp) {
-        let policy = (self.policy.deadline, self.policy.deadline_urgent);
         let Some(case) = self.cases.get_mut(&id) else { return };
-        if case.parked.is_some() {
-            return;
+        if case.parked.is_none() {
+            case.phase = Phase::Scheduled { due: at };
         }
-        case.effective_at = at;
-        case.phase = Phase::Scheduled { due: at };
-        let allowed = if case.urgent { policy.1 } else { policy.0 };
-        case.deadline = at.max(case.received_at).saturating_add(allowed).unwrap_or(Timestamp::MAX);
         case.ordinal += 1;
-        self.touch_case(id);
+        self.takes_effect(id, at);
         self.review_holds(now, id);
         self.tell_scheduled(now, id);
+    }
+
+    /// The promise follows the day, also for a case that waits for something else meanwhile.
+    fn takes_effect(&mut self, id: CaseId, at: Timestamp) {
+        let (normal, urgent) = (self.policy.deadline, self.policy.deadline_urgent);
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        let allowed = if case.urgent { urgent } else { normal };
+        case.effective_at = at;
+        case.deadline = at.max(case.received_at).saturating_add(allowed).unwrap_or(Timestamp::MAX);
+        self.touch_case(id);
     }
 
     /// A departure that was ahead is due: the same case goes on at once.
@@ -128,8 +133,9 @@ impl Engine {
             let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
             if matches!(case.phase, Phase::Scheduled { .. }) {
                 case.phase = Phase::Scanning { due: now };
-                case.effective_at = at;
-                self.touch_case(id);
+            }
+            if case.effective_at > now {
+                self.takes_effect(id, at);
             }
         }
     }
@@ -184,14 +190,7 @@ impl Engine {
             }
             return;
         }
-        if case.addresses.iter().any(|email| self.policy.protected.contains(email)) {
-            let summary = "Refused: the person is protected (people.protected).";
-            self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
-            return;
-        }
-        if case.addresses.iter().any(|email| self.me.as_ref().is_some_and(|me| me.email == *email)) {
-            let summary = "Refused: this is the service's own account.";
-            self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
+        if self.refuses(now, id) {
             return;
         }
         let limit = self.policy.sources.get(&normalised.origin.source).and_then(|source| source.max_event_age);
@@ -205,6 +204,20 @@ impl Engine {
             );
             self.bar(now, id, HoldReason::EventTooOld, &detail);
         }
+    }
+
+    /// Ends the case of somebody whose address alone says that they are never removed.
+    pub(super) fn refuses(&mut self, now: Timestamp, id: CaseId) -> bool {
+        let addresses = &self.cases[&id].addresses;
+        let summary = if addresses.iter().any(|email| self.policy.protected.contains(email)) {
+            "Refused: the person is protected (people.protected)."
+        } else if addresses.iter().any(|email| self.me.as_ref().is_some_and(|me| me.email == *email)) {
+            "Refused: this is the service's own account."
+        } else {
+            return false;
+        };
+        self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
+        true
     }
 
     /// Addresses learned later help the person's open cases too.
@@ -221,7 +234,11 @@ impl Engine {
             let unresolved = case.parked.as_ref().is_some_and(|(reason, _)| *reason == HoldReason::UnresolvedPerson);
             if unresolved && !case.addresses.is_empty() {
                 case.parked = None;
-                case.phase = Phase::Scanning { due: now };
+                case.phase = if case.effective_at > now {
+                    Phase::Scheduled { due: case.effective_at }
+                } else {
+                    Phase::Scanning { due: now }
+                };
             } else if matches!(case.phase, Phase::Working) {
                 // A new address may lead to grants that the last scan did not look for.
                 case.phase = Phase::Scanning { due: now };

@@ -81,13 +81,14 @@ impl Engine {
 
     /// A plan made while observing becomes a case that removes, unless the person stays after all.
     fn enforce(&mut self, now: Timestamp, command: &Command, old: CaseId) {
-        let Some(digest) = self.digests.get_mut(&old) else { return };
+        let Some(digest) = self.digests.get(&old) else { return };
         let (person, effective) = (digest.person, digest.effective_at);
-        let Some(planned) = digest.planned.take() else { return };
-        self.touch_case(old);
+        // Who is being removed already needs no second case; the plan stays for later.
         if !self.open_cases_of(person).is_empty() {
             return;
         }
+        let Some(planned) = self.digests.get_mut(&old).and_then(|digest| digest.planned.take()) else { return };
+        self.touch_case(old);
         let mut cause = planned.cause;
         let stated = statement(command, &cause.event_id);
         let id = case_id(&stated);
@@ -110,16 +111,17 @@ impl Engine {
             traceparent: None,
         };
         let case = Case::open(known, opening, now);
-        let known_to_be_protected = case.addresses.iter().any(|email| self.policy.protected.contains(email));
+        let nowhere = case.addresses.is_empty();
         self.cases.insert(id, case);
         self.touch_case(id);
         self.tell_opened(now, id);
-        if known_to_be_protected {
-            let summary = "Refused: the person is protected (people.protected).";
-            self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
-        } else if overruled {
+        if overruled {
             let summary = "Cancelled: since the plan was made, a source said that the person stays.";
             self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
+        } else if nowhere {
+            self.park(now, id, HoldReason::UnresolvedPerson, "no address of this person is known any more");
+        } else {
+            self.refuses(now, id);
         }
     }
 

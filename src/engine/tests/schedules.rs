@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::story::{Story, minutes};
-use crate::engine::fixtures::policy;
+use super::story::{Story, at, email, minutes};
+use crate::engine::fixtures::{event, policy};
 use crate::engine::policy::Policy;
 use crate::model::event::Action;
 use crate::model::outcome::{CaseResult, HoldReason, OutcomeKind};
@@ -166,4 +166,33 @@ fn a_date_that_was_cancelled_and_set_again_counts() {
     story.tells("hr", 1, "e3", Action::Schedule, Some(day), stated);
     story.passes(minutes(5));
     assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
+}
+
+#[test]
+fn an_address_learned_before_the_day_does_not_bring_the_day() {
+    let mut story = Story::new(policy());
+    let mut nameless = event("hr:larkspur:1", "e1", email(1).expose());
+    nameless.subject.emails.clear();
+    nameless.action = Action::Schedule;
+    nameless.occurred_at = story.now;
+    nameless.effective = Some(at(story.now + DAY));
+    story.hears(nameless);
+    story.passes(minutes(1));
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::UnresolvedPerson]));
+    story.says(1, "named", Action::IdentityUpdate, None);
+    story.passes(minutes(60));
+    assert!(story.heroku.removals.is_empty());
+    story.passes(DAY);
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+#[test]
+fn the_promise_follows_a_departure_that_comes_early() {
+    let mut story = Story::new(policy());
+    story.says(1, "e1", Action::Schedule, Some(story.now + DAY * 9));
+    story.passes(minutes(5));
+    story.leaves(1);
+    let promise = story.now + DAY;
+    story.passes(minutes(5));
+    assert_eq!(story.closed()[0].times.deadline, promise);
 }

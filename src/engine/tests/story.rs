@@ -265,8 +265,7 @@ impl Story {
         let mut event = event(&format!("{system}:larkspur:{person}"), id, email(person).expose());
         event.action = action;
         event.occurred_at = stated;
-        event.effective =
-            effective.map(|at| Effective { at: Some(at), date: None, timezone: None, boundary: None, basis: None });
+        event.effective = effective.map(at);
         self.hears(event);
     }
 
@@ -371,4 +370,8 @@ pub(super) fn command(number: i64, at: Timestamp, act: Act) -> Command {
         why: "tested".to_owned(),
         act,
     }
+}
+
+pub(super) fn at(moment: Timestamp) -> Effective {
+    Effective { at: Some(moment), date: None, timezone: None, boundary: None, basis: None }
 }
