@@ -70,17 +70,23 @@ pub enum RestoreError {
         end: i64,
     },
     /// The state is older than what the group committed, or missing while other topics show that it existed.
-    #[error("{why}: the state was lost; restore topic {topic} from a backup, or begin again under a new kafka.prefix")]
+    #[error(
+        "{why}: the state was lost ({topic} ends at offset {end}); restore the topic from a backup, or accept the loss \
+         with `heroku-deprovisioner state accept`"
+    )]
     StateLost {
         /// The state topic.
         topic: String,
+        /// Its end.
+        end: i64,
         /// How it shows.
         why: String,
     },
     /// Events were deleted before they were accepted.
     #[error(
         "{topic} begins at offset {low}, but only what lies before {position} was accepted: the events between were \
-         deleted unread; publish them again, and raise retention.ms of the topic"
+         deleted unread; raise retention.ms of the topic, accept the loss with `heroku-deprovisioner state accept`, and \
+         have them published again"
     )]
     Gap {
         /// The events topic.
@@ -93,7 +99,7 @@ pub enum RestoreError {
     /// The events topic is shorter than what was accepted from it.
     #[error(
         "{topic} ends at offset {high}, but events up to {position} were accepted: the topic was truncated or made \
-         anew; restore it, or begin again under a new kafka.prefix"
+         anew; restore it, or accept the loss with `heroku-deprovisioner state accept`"
     )]
     Truncated {
         /// The events topic.
@@ -234,7 +240,9 @@ impl Restorer {
         let committed = committed_offset(member, &names.events).map_err(RestoreError::Kafka)?;
         let (low, high) = self.watermarks(&names.events, PARTITION).map_err(RestoreError::Kafka)?;
 
-        let lost = |why: String| RestoreError::StateLost { topic: names.state.clone(), why };
+        // The end is named so that the acceptance of one loss does not pass for that of the next.
+        let (_, end) = self.watermarks(&names.state, PARTITION).map_err(RestoreError::Kafka)?;
+        let lost = |why: String| RestoreError::StateLost { topic: names.state.clone(), end, why };
         let mut notes = Vec::new();
         let position = match (written, committed) {
             (Some(position), Some(committed)) if committed > position => {
@@ -266,12 +274,15 @@ impl Restorer {
                 )));
             }
             (None, None) if !latest.is_empty() => {
-                return Err(lost(format!("{} holds records, but no position", names.state)));
+                return Err(lost("it holds records, but no position".to_owned()));
             }
-            (None, None) if self.holds_records(&names.outcomes)? => {
-                return Err(lost(format!("{} holds records, {} none", names.outcomes, names.state)));
-            }
-            (None, None) => low,
+            (None, None) => match self.extent(&names.outcomes)? {
+                Some(extent) => {
+                    let outcomes = &names.outcomes;
+                    return Err(lost(format!("{outcomes} holds records (its ends: {extent}), {} none", names.state)));
+                }
+                None => low,
+            },
         };
         if low > position {
             return Err(RestoreError::Gap { topic: names.events.clone(), low, position });
@@ -329,23 +340,26 @@ impl Restorer {
         }
     }
 
-    /// Whether a topic holds a committed record. Watermarks do not tell: an aborted transaction moves them, too.
-    fn holds_records(&self, topic: &str) -> Result<bool, RestoreError> {
+    /// The ends of a topic's partitions; `None` = it holds no committed record. The ends alone do not tell: an aborted
+    /// transaction moves them, too.
+    fn extent(&self, topic: &str) -> Result<Option<String>, RestoreError> {
         let metadata = self.probe.fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(RestoreError::Kafka)?;
         let partitions: Vec<i32> =
             metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
+        let mut found = false;
+        let mut ends = Vec::new();
         for partition in partitions {
             let end = self.readable_end(topic, partition)?;
-            let mut found = false;
+            ends.push(end.to_string());
+            if found {
+                continue;
+            }
             scan::read_to(&self.reader, topic, partition, end, |_| {
                 found = true;
                 Next::Stop
             })?;
-            if found {
-                return Ok(true);
-            }
         }
-        Ok(false)
+        Ok(found.then(|| ends.join(" ")))
     }
 
     fn watermarks(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {

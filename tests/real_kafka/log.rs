@@ -318,6 +318,18 @@ fn a_state_topic_emptied_by_hand_ends_the_restore_instead_of_hanging_it() {
     bench.delete_before(&bench.names.state, -1);
     let refused = log.restore().unwrap_err();
     assert!(matches!(refused, RestoreError::StateLost { .. }), "{refused:?}");
+
+    // A person may accept this loss, and it alone.
+    let told = refusal(&bench.settings, &bench.names).unwrap().expect("it is refused").to_string();
+    assert_eq!(told, refused.to_string());
+    let order = orders(Act::AcceptState { refusal: told });
+    send(&bench.settings, &bench.names.commands, &[order]).unwrap();
+    assert!(log.restore().unwrap().accepted);
+    log.commit(&batch(0, vec![state("case/2", "x")], vec![])).unwrap();
+    assert!(!log.restore().unwrap().accepted);
+    bench.delete_before(&bench.names.state, -1);
+    let refused = log.restore().unwrap_err();
+    assert!(matches!(refused, RestoreError::StateLost { .. }), "{refused:?}");
 }
 
 #[test]
