@@ -8,6 +8,7 @@ use crate::engine::fixtures::{event, policy};
 use crate::engine::plan::plan_id;
 use crate::engine::policy::Policy;
 use crate::model::command::Act;
+use crate::model::event::Action;
 use crate::model::outcome::{CaseResult, HoldReason, Mode, OutcomeKind};
 use crate::model::{CaseId, PlanId};
 
@@ -144,7 +145,7 @@ fn whoever_came_back_since_the_plan_is_not_enforced() {
     let mut story = Story::new(Policy { mode: Mode::Observe, ..policy() });
     story.leaves(1);
     story.passes(minutes(2));
-    story.says(1, "back", crate::model::event::Action::Cancel, None);
+    story.says(1, "back", Action::Cancel, None);
     story.policy.mode = Mode::Enforce;
     story.passes(minutes(1));
     story.dies();
@@ -203,4 +204,19 @@ fn a_poisoned_feed_reaches_the_cap_and_one_approval_releases_the_rest() {
     story.passes(minutes(30));
     assert!(story.results().iter().all(|result| *result == CaseResult::Removed));
     assert_eq!(story.heroku.members[&1].len(), 4);
+}
+
+#[test]
+fn the_plan_of_somebody_whose_removal_is_under_way_stays() {
+    let mut story = Story::new(Policy { mode: Mode::Observe, max_people_per_hour: 0, ..policy() });
+    story.leaves(1);
+    story.passes(minutes(2));
+    story.policy.mode = Mode::Enforce;
+    story.dies();
+    story.says(1, "again", Action::Deprovision, None);
+    story.passes(minutes(1));
+    story.ordered(Act::Enforce { cases: vec![case_of(1)] });
+    story.passes(minutes(1));
+    assert_eq!(story.engine.lines().len(), 1);
+    assert_eq!(story.engine.census().planned, 1);
 }
