@@ -13,6 +13,7 @@ mod accept;
 pub mod budget;
 pub mod case;
 mod census;
+pub mod circuit;
 mod closing;
 pub mod coverage;
 mod findings;
@@ -39,11 +40,12 @@ use jiff::Timestamp;
 pub use census::{CaseLine, Census};
 
 use self::case::{Case, Digest};
+use self::circuit::Circuit;
 use self::identity::Identities;
 use self::plan::Catalogue;
 use self::policy::Policy;
 use self::record::{
-    ORDERS_KEY, Orders, RecordError, StateRecord, WINDOWS_KEY, Windows, alias_key, case_key, person_key,
+    CIRCUIT_KEY, ORDERS_KEY, Orders, RecordError, StateRecord, WINDOWS_KEY, Windows, alias_key, case_key, person_key,
 };
 use crate::model::command::Command;
 use crate::model::event::Normalised;
@@ -169,6 +171,7 @@ pub struct Engine {
     cases: BTreeMap<CaseId, Case>,
     digests: BTreeMap<CaseId, Digest>,
     windows: Windows,
+    circuit: Circuit,
     orders: Orders,
 
     // Not persisted.
@@ -206,6 +209,7 @@ impl Engine {
             cases: BTreeMap::new(),
             digests: BTreeMap::new(),
             windows: Windows::default(),
+            circuit: Circuit::default(),
             orders: Orders::default(),
             me: None,
             account_due: Timestamp::MIN,
@@ -257,6 +261,7 @@ impl Engine {
                     engine.digests.insert(digest.id, digest);
                 }
                 StateRecord::Windows(windows) => engine.windows = windows,
+                StateRecord::Circuit(circuit) => engine.circuit = circuit,
                 StateRecord::Orders(orders) => engine.orders = orders,
             }
         }
@@ -343,6 +348,7 @@ impl Engine {
                 let open = self.cases.get(&id).map(|case| StateRecord::Case(Box::new(case.clone())));
                 open.or_else(|| self.digests.get(&id).map(|digest| StateRecord::Digest(digest.clone())))
             }),
+            Some(_) | None if key == CIRCUIT_KEY => Some(StateRecord::Circuit(self.circuit.clone())),
             Some(_) | None if key == ORDERS_KEY => Some(StateRecord::Orders(self.orders.clone())),
             Some(_) | None => Some(StateRecord::Windows(self.windows.clone())),
         };
@@ -377,6 +383,10 @@ impl Engine {
 
     fn touch_orders(&mut self) {
         self.dirty.insert(ORDERS_KEY.to_owned());
+    }
+
+    fn touch_circuit(&mut self) {
+        self.dirty.insert(CIRCUIT_KEY.to_owned());
     }
 
     fn touch_windows(&mut self) {

@@ -80,7 +80,8 @@ impl Register {
                 StateRecord::Digest(digest) => {
                     register.cases.insert(digest.id, Known::Closed(digest));
                 }
-                StateRecord::Alias(..) | StateRecord::Windows(_) | StateRecord::Orders(_) => {}
+                StateRecord::Alias(..) | StateRecord::Windows(_) | StateRecord::Circuit(_) | StateRecord::Orders(_) => {
+                }
             }
         }
         register

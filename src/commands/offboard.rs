@@ -123,6 +123,7 @@ fn windows(record: StateRecord) -> Option<Windows> {
         | StateRecord::Alias(..)
         | StateRecord::Case(_)
         | StateRecord::Digest(_)
+        | StateRecord::Circuit(_)
         | StateRecord::Orders(_) => None,
     }
 }

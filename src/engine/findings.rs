@@ -176,6 +176,7 @@ impl Engine {
         let case = self.cases.get_mut(&id).expect("listed by absorb");
         let mut changed = false;
         let mut revoked = Vec::new();
+        let mut came_to_nothing = Vec::new();
         for index in 0..case.revocations.len() {
             let revocation = &case.revocations[index];
             if revocation.list() != Some(list) {
@@ -199,6 +200,7 @@ impl Engine {
                     } else {
                         // Heroku said that it is done, and it is not.
                         revocation.failures += 1;
+                        came_to_nothing.push(grant.id);
                         let wait = timing.removal_retry.delay(revocation.failures, seed(&grant), None);
                         let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
                         revocation.progress = Progress::Waiting { due, read_after: Timestamp::MIN };
@@ -264,6 +266,9 @@ impl Engine {
         for grant in revoked {
             self.tell_revoked(now, id, grant);
         }
+        for grant in came_to_nothing {
+            self.went(now, grant, true);
+        }
     }
 
     pub(super) fn on_answer(&mut self, now: Timestamp, id: CaseId, grant: GrantId, intent: IntentId, answer: Answer) {
@@ -300,6 +305,12 @@ impl Engine {
             revocation.progress =
                 Progress::Waiting { due: now.saturating_add(wait).unwrap_or(Timestamp::MAX), read_after };
         };
+        let failure = match answer.reply {
+            Reply::Done | Reply::NotFound => Some(false),
+            Reply::Unavailable | Reply::NoAnswer | Reply::Forbidden | Reply::Refused => Some(true),
+            // Of the rate, of the account, of us: they have their own ways to wait.
+            Reply::RateLimited | Reply::AccountStopped | Reply::NotSent => None,
+        };
         match answer.reply {
             Reply::Done | Reply::NotFound => revocation.progress = Progress::Attempted { answered, due: now },
             Reply::RateLimited => failed(Timestamp::MIN),
@@ -310,6 +321,9 @@ impl Engine {
             }
         }
         self.touch_case(id);
+        if let Some(failed) = failure {
+            self.went(now, grant, failed);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::case::{Case, Phase};
 use super::revocation::Revocation;
 use crate::model::outcome::{GuardVerdict, HoldReason};
 use crate::model::world::{Account, Entries, ListRead, Member, User};
-use crate::model::{AccountId, CaseId, Email, PersonId, Surface};
+use crate::model::{AccountId, CaseId, Email, GrantId, PersonId, Surface};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -94,11 +94,13 @@ impl Engine {
             let (count, parent) = (unapproved.len(), grant.parent.name());
             return Some((HoldReason::PlanChanged, format!("{count} grants more than approved, {parent} among them")));
         }
-        if case.started() || case.approval.is_some() {
-            return None;
+        if !case.started() && case.approval.is_none() {
+            let figures = self.limit_reached(now, case.person).or_else(|| self.team_share_reached(now, case));
+            if let Some(figures) = figures {
+                return Some((HoldReason::LimitReached, figures));
+            }
         }
-        let figures = self.limit_reached(now, case.person).or_else(|| self.team_share_reached(now, case));
-        figures.map(|figures| (HoldReason::LimitReached, figures))
+        self.circuit.figures().map(|figures| (HoldReason::CircuitOpen, figures))
     }
 
     /// The figures of the team of which too many would have gone within a day.
@@ -148,6 +150,18 @@ impl Engine {
             let people = within(length);
             (people >= limit as usize).then(|| format!("{people} people in {span}, limit {limit} ({key})"))
         })
+    }
+
+    /// Whether one removal of a case that waits for nothing but the circuit may go out, to see whether Heroku answers.
+    pub(super) fn may_probe(&self, now: Timestamp, stopped: &(HoldReason, String)) -> bool {
+        stopped.0 == HoldReason::CircuitOpen && self.circuit.wants_probe(now)
+    }
+
+    /// Takes how a removal went, for the circuit.
+    pub(super) fn went(&mut self, now: Timestamp, grant: GrantId, failed: bool) {
+        if self.circuit.note(now, grant, failed, self.policy.timing.circuit_probe) {
+            self.touch_circuit();
+        }
     }
 
     /// Keeps the newest verdict of each guard.

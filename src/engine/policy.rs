@@ -89,6 +89,8 @@ pub struct Timing {
     pub overdue_retry: RetryPolicy,
     /// While Heroku refuses the account as a whole.
     pub account_probe: SignedDuration,
+    /// While removals fail one after the other: how often one is tried.
+    pub circuit_probe: SignedDuration,
 }
 
 impl Default for Timing {
@@ -102,6 +104,7 @@ impl Default for Timing {
             read_retry: RetryPolicy { first: SignedDuration::from_secs(1), most: SignedDuration::from_mins(2) },
             overdue_retry: RetryPolicy { first: SignedDuration::from_mins(5), most: SignedDuration::from_hours(1) },
             account_probe: SignedDuration::from_secs(30),
+            circuit_probe: SignedDuration::from_mins(1),
         }
     }
 }

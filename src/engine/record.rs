@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::case::{Case, Digest};
+use super::circuit::Circuit;
 use super::identity::Person;
 use crate::model::command::Pause;
 use crate::model::{CaseId, PersonId, TeamId};
@@ -28,6 +29,8 @@ pub enum StateRecord {
     Digest(Digest),
     /// `windows`
     Windows(Windows),
+    /// `circuit`
+    Circuit(Circuit),
     /// `orders`
     Orders(Orders),
 }
@@ -123,6 +126,9 @@ pub fn alias_key(alias: &str) -> String {
 /// The key of the windows.
 pub const WINDOWS_KEY: &str = "windows";
 
+/// The key of the circuit breaker.
+pub const CIRCUIT_KEY: &str = "circuit";
+
 /// The key of the orders.
 pub const ORDERS_KEY: &str = "orders";
 
@@ -136,6 +142,7 @@ impl StateRecord {
             Self::Digest(digest) => {
                 (case_key(digest.id), encode(&CaseContent { open: None, closed: Some(digest.clone()) }))
             }
+            Self::Circuit(circuit) => (CIRCUIT_KEY.to_owned(), encode(circuit)),
             Self::Windows(windows) => (WINDOWS_KEY.to_owned(), encode(windows)),
             Self::Orders(orders) => (ORDERS_KEY.to_owned(), encode(orders)),
         }
@@ -145,7 +152,12 @@ impl StateRecord {
     pub fn commands_position(&self) -> Option<i64> {
         match self {
             Self::Orders(orders) => orders.next,
-            Self::Person(_) | Self::Alias(..) | Self::Case(_) | Self::Digest(_) | Self::Windows(_) => None,
+            Self::Person(_)
+            | Self::Alias(..)
+            | Self::Case(_)
+            | Self::Digest(_)
+            | Self::Windows(_)
+            | Self::Circuit(_) => None,
         }
     }
 
@@ -160,6 +172,9 @@ impl StateRecord {
         }
         if key == WINDOWS_KEY {
             return Ok(Self::Windows(parse(key, value)?));
+        }
+        if key == CIRCUIT_KEY {
+            return Ok(Self::Circuit(parse(key, value)?));
         }
         if key == ORDERS_KEY {
             return Ok(Self::Orders(parse(key, value)?));

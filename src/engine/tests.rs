@@ -1,5 +1,6 @@
 //! The engine against a Heroku of a few lists, in virtual time.
 
+mod circuit;
 mod histories;
 mod orders;
 mod schedules;

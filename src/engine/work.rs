@@ -68,8 +68,13 @@ impl Engine {
                 continue;
             }
             if let Some(stopped) = self.stopped_by(now, candidate.case) {
-                self.limit(now, candidate.case, Some(stopped));
-                continue;
+                if self.may_probe(now, &stopped) {
+                    self.circuit.probe(now, candidate.grant, self.policy.timing.circuit_probe);
+                    self.touch_circuit();
+                } else {
+                    self.limit(now, candidate.case, Some(stopped));
+                    continue;
+                }
             }
             *left -= 1;
             let case = self.cases.get_mut(&candidate.case).expect("candidates are of open cases");
@@ -152,7 +157,7 @@ impl Engine {
         let mut wanting = 0;
         for id in &order {
             let stopped = self.stopped_by(now, *id);
-            let limited = stopped.is_some();
+            let limited = stopped.as_ref().is_some_and(|stopped| !self.may_probe(now, stopped));
             self.limit(now, *id, stopped);
             let case = &self.cases[id];
             let halted = limited || case.cancelled_by.is_some();
@@ -199,6 +204,13 @@ impl Engine {
             }
             self.apply_floors(now, *id, floors);
         }
+        if self.circuit.figures().is_some() {
+            // One is enough, and not always the same.
+            let mut candidates = std::mem::take(&mut self.candidates);
+            candidates.sort_by_key(|candidate| self.failures(candidate));
+            self.candidates = candidates;
+            self.candidates.truncate(1);
+        }
 
         for id in &order {
             let case = &self.cases[id];
@@ -222,6 +234,11 @@ impl Engine {
             let lists = reads.into_iter().map(|(list, (name, _))| (list, name)).collect();
             self.effects.push(Effect::Read { lists, urgent });
         }
+    }
+
+    fn failures(&self, candidate: &Candidate) -> u32 {
+        let mut revocations = self.cases[&candidate.case].revocations.iter();
+        revocations.find(|known| known.grant.id == candidate.grant).map_or(0, |known| known.failures)
     }
 
     pub(super) fn apply_floors(

@@ -12,6 +12,8 @@ pub enum HoldReason {
     LastHumanAdmin,
     /// A cap on people per hour or day is reached.
     LimitReached,
+    /// Removals fail one after the other.
+    CircuitOpen,
     /// One address leads to several accounts.
     AmbiguousAccount,
     /// The account behind the address is not the one bound first.
@@ -34,10 +36,11 @@ pub enum HoldReason {
 
 impl HoldReason {
     /// All, for the runbook's headings and the metric's labels.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CoverageIncomplete,
         Self::LastHumanAdmin,
         Self::LimitReached,
+        Self::CircuitOpen,
         Self::AmbiguousAccount,
         Self::AccountChanged,
         Self::EventTooOld,
@@ -55,6 +58,7 @@ impl HoldReason {
             Self::CoverageIncomplete => "coverage_incomplete",
             Self::LastHumanAdmin => "last_human_admin",
             Self::LimitReached => "limit_reached",
+            Self::CircuitOpen => "circuit_open",
             Self::AmbiguousAccount => "ambiguous_account",
             Self::AccountChanged => "account_changed",
             Self::EventTooOld => "event_too_old",
@@ -73,6 +77,7 @@ impl HoldReason {
             Self::LimitReached | Self::EventTooOld | Self::Suspended | Self::PlanChanged => true,
             Self::CoverageIncomplete
             | Self::LastHumanAdmin
+            | Self::CircuitOpen
             | Self::AmbiguousAccount
             | Self::AccountChanged
             | Self::PlanTooLarge
@@ -91,6 +96,9 @@ impl HoldReason {
             Self::LastHumanAdmin => "make somebody else admin of the team; the case then goes on by itself",
             Self::LimitReached => {
                 "goes on by itself when the window allows; if so many people really left, look at the plan and run `heroku-deprovisioner cases approve`"
+            }
+            Self::CircuitOpen => {
+                "goes on by itself: one removal is tried each minute; what Heroku answered stands in the attempts of the case (`heroku-deprovisioner cases show`)"
             }
             Self::AmbiguousAccount => {
                 "find out on Heroku which account is the person's, and remove the address from the other"

@@ -83,6 +83,7 @@ impl Watch {
             | StateRecord::Person(_)
             | StateRecord::Alias(..)
             | StateRecord::Windows(_)
+            | StateRecord::Circuit(_)
             | StateRecord::Orders(_) => None,
         }
     }

@@ -46,6 +46,8 @@ pub(super) struct Heroku {
     pub(super) dark: BTreeSet<u8>,
     /// What the next removals are answered with instead of the truth; the effect happens only with the second.
     pub(super) replies: Vec<(Reply, bool)>,
+    /// Whose removals are always refused.
+    pub(super) stubborn: BTreeSet<u8>,
 }
 
 /// Number of the service's own account, admin of every team.
@@ -63,6 +65,7 @@ impl Heroku {
             removed_at: Vec::new(),
             dark: BTreeSet::new(),
             replies: Vec::new(),
+            stubborn: BTreeSet::new(),
         }
     }
 
@@ -160,7 +163,18 @@ impl Heroku {
     pub(super) fn remove(&mut self, removal: Removal, at: Timestamp) -> Answer {
         self.removals.push(removal);
         self.removed_at.push(at);
-        let (reply, effect) = if self.replies.is_empty() { (Reply::Done, true) } else { self.replies.remove(0) };
+        let stubborn = match removal {
+            Removal::Member { membership, .. } => self.stubborn.contains(&membership.0.as_bytes()[15]),
+            Removal::Collaborator { collaborator, .. } => self.stubborn.contains(&collaborator.0.as_bytes()[15]),
+            Removal::Invitation { .. } | Removal::SpaceAccess { .. } | Removal::EnterpriseMember { .. } => false,
+        };
+        let (reply, effect) = if stubborn {
+            (Reply::Refused, false)
+        } else if self.replies.is_empty() {
+            (Reply::Done, true)
+        } else {
+            self.replies.remove(0)
+        };
         if effect {
             match removal {
                 Removal::Member { team, membership } => {
