@@ -253,6 +253,20 @@ pub struct Guards {
     pub max_percent_of_team: u32,
     /// Human admins that stay in every team.
     pub min_human_admins: u32,
+    /// What becomes of access that is back after the end of a case.
+    pub on_reappeared: OnReappeared,
+    /// Who looks after held cases.
+    pub hold_owner: Option<String>,
+}
+
+/// What becomes of access that is back after the end of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnReappeared {
+    /// It is told.
+    Report,
+    /// It is told, and removed once more.
+    Remove,
 }
 
 /// Section `dead_letters`.
@@ -324,6 +338,9 @@ pub struct Advanced {
     /// How often the account is tried while Heroku refuses it as a whole.
     #[serde(deserialize_with = "duration::deserialize")]
     pub account_probe: SignedDuration,
+    /// How often a removal is tried while removals fail one after the other.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub circuit_probe: SignedDuration,
     /// Silence after which Kafka gives an instance's work to another one.
     #[serde(deserialize_with = "duration::deserialize")]
     pub session_timeout: SignedDuration,

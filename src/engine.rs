@@ -26,6 +26,7 @@ pub mod record;
 pub mod rehearsal;
 pub mod retry;
 pub mod revocation;
+pub mod verification;
 mod work;
 
 #[cfg(test)]
@@ -186,6 +187,7 @@ pub struct Engine {
     list_failures: BTreeMap<ListId, (u32, Timestamp)>,
     scanning: Option<BTreeSet<CaseId>>,
     scan_failures: u32,
+    looked: Timestamp,
     in_flight: BTreeMap<IntentId, (CaseId, GrantId)>,
     candidates: Vec<Candidate>,
     swept: Timestamp,
@@ -222,6 +224,7 @@ impl Engine {
             list_failures: BTreeMap::new(),
             scanning: None,
             scan_failures: 0,
+            looked: Timestamp::MIN,
             in_flight: BTreeMap::new(),
             candidates: Vec::new(),
             swept: Timestamp::MIN,

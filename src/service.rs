@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::clock;
-use crate::config::{Config, OPERATOR_SOURCE, OWN_CLUSTER, OnSuspended, Payload, SecretError};
+use crate::config::{Config, OPERATOR_SOURCE, OWN_CLUSTER, OnReappeared, OnSuspended, Payload, SecretError};
 use crate::driver::{self, Worker, WorkerError};
 use crate::engine::budget::Assumed;
 use crate::engine::policy::{self, Policy, SourcePolicy, Timing};
@@ -308,6 +308,11 @@ pub fn policy(config: &Config) -> Policy {
         max_people_per_day: config.guards.max_people_per_day,
         max_percent_of_team: config.guards.max_percent_of_team,
         min_human_admins: config.guards.min_human_admins,
+        on_reappeared: match config.guards.on_reappeared {
+            OnReappeared::Report => policy::OnReappeared::Report,
+            OnReappeared::Remove => policy::OnReappeared::Remove,
+        },
+        hold_owner: config.guards.hold_owner.clone(),
         enterprise_account: config.heroku.enterprise_account.clone(),
         expected_teams: config.heroku.expected_teams.clone(),
         excluded_teams: config
@@ -321,6 +326,7 @@ pub fn policy(config: &Config) -> Policy {
             hold_recheck: config.advanced.hold_recheck,
             proof_patience: config.advanced.proof_patience,
             account_probe: config.advanced.account_probe,
+            circuit_probe: config.advanced.circuit_probe,
             ..Timing::default()
         },
     }

@@ -197,6 +197,6 @@ fn closing_record(topics: &OwnTopics, case: CaseId) -> anyhow::Result<Option<Box
     let Some(value) = found.into_iter().find_map(|record| record.value) else { return Ok(None) };
     match read_outcome(&value)?.data {
         Outcome::Closed(closed) => Ok(Some(closed)),
-        Outcome::Progress(_) | Outcome::Revoked(_) => Ok(None),
+        Outcome::Progress(_) | Outcome::Revoked(_) | Outcome::Look(_) => Ok(None),
     }
 }

@@ -238,7 +238,7 @@ fn closed(played: &Played) -> usize {
 fn is_held_for_admin(played: &Played) -> bool {
     played.outcomes.iter().any(|record| match &record.data {
         Outcome::Progress(progress) => progress.holds.iter().any(|hold| hold.reason == HoldReason::LastHumanAdmin),
-        Outcome::Closed(_) | Outcome::Revoked(_) => false,
+        Outcome::Closed(_) | Outcome::Revoked(_) | Outcome::Look(_) => false,
     })
 }
 
@@ -272,11 +272,13 @@ impl Progress {
         let person = match &record.data {
             Outcome::Closed(closed) => report::name(&closed.person),
             Outcome::Progress(progress) => report::name(&progress.person),
+            Outcome::Look(look) => report::name(&look.person),
             Outcome::Revoked(revoked) => return self.say(&format!("gone, proven: {}", report::grant(&revoked.grant))),
         };
         let summary = match &record.data {
             Outcome::Closed(closed) => &closed.summary,
             Outcome::Progress(progress) => &progress.summary,
+            Outcome::Look(look) => &look.summary,
             Outcome::Revoked(_) => return,
         };
         self.say(&format!("{person}: {summary}"));

@@ -144,6 +144,8 @@ pub const KEYS: &[Key] = &[
     key("guards.max_people_per_day", whole(0, 1_000_000), Some("people"), Value("25"), "More in 24 hours are held; 0 holds everybody."),
     key("guards.max_percent_of_team", whole(0, 100), Some("% of the members"), Value("20"), "More of one team in 24 hours are held, at least 2 people pass; 0 holds everybody, 100 nobody."),
     key("guards.min_human_admins", whole(1, 1000), Some("people"), Value("1"), "Human admins that stay in every team."),
+    key("guards.on_reappeared", One(Shape::Choice(&["report", "remove"])), None, Value("\"report\""), "What becomes of access that is back after the end of a case; `remove` removes it once more."),
+    key("guards.hold_owner", One(Shape::Text), None, Absent("nobody"), "Who looks after held cases; stands in each hold."),
 
     key("dead_letters.payload", One(Shape::Choice(&["full", "reference"])), None, Value("\"full\""), "Whether a dead letter holds the refused record, or its place and digest only."),
 
@@ -160,6 +162,7 @@ pub const KEYS: &[Key] = &[
     key("advanced.hold_recheck", One(Shape::Duration), None, Value("\"60s\""), "How often the world is read again for what is held."),
     key("advanced.proof_patience", One(Shape::Duration), None, Value("\"10s\""), "How long a proof waits while other removals from the same list still go out."),
     key("advanced.account_probe", One(Shape::Duration), None, Value("\"30s\""), "How often the account is tried while Heroku refuses it as a whole."),
+    key("advanced.circuit_probe", One(Shape::Duration), None, Value("\"60s\""), "How often a removal is tried while removals fail one after the other."),
     key("advanced.session_timeout", One(Shape::Duration), None, Value("\"10s\""), "Silence after which Kafka gives an instance's work to another one."),
 ];
 

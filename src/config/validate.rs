@@ -213,6 +213,7 @@ impl Checks<'_> {
             ("shutdown.grace", config.shutdown.grace),
             ("advanced.hold_recheck", config.advanced.hold_recheck),
             ("advanced.account_probe", config.advanced.account_probe),
+            ("advanced.circuit_probe", config.advanced.circuit_probe),
             ("advanced.session_timeout", config.advanced.session_timeout),
         ];
         for (path, _) in zero.iter().filter(|(_, time)| time.is_zero()) {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::kafka::{OutgoingRecord, TopicNames};
-use crate::model::outcome::{Outcome, OutcomeRecord};
+use crate::model::outcome::{Outcome, OutcomeKind, OutcomeRecord};
 use crate::status::{CasesStatus, Role};
 use crate::telemetry::Metrics;
 use crate::telemetry::trace::{outcome_span, traceparent};
@@ -35,6 +35,12 @@ pub(super) fn tell(metrics: &Metrics, outcomes: &[OutcomeRecord]) {
                 let since = u64::try_from(closed.times.seconds_from_received).unwrap_or(0);
                 metrics.case_closed(closed.result, Duration::from_secs(since));
                 tracing::info!(case_id = %record.case, result = closed.result.as_str(), "{}", closed.summary);
+            }
+            Outcome::Look(look) if record.kind == OutcomeKind::AccessReappeared => {
+                tracing::warn!(case_id = %record.case, kind = record.kind.as_str(), "{}", look.summary);
+            }
+            Outcome::Look(look) => {
+                tracing::info!(case_id = %record.case, kind = record.kind.as_str(), "{}", look.summary);
             }
             Outcome::Progress(progress) => {
                 tracing::info!(case_id = %record.case, kind = record.kind.as_str(), "{}", progress.summary);

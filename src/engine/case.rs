@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::identity::Person;
+use super::plan::Leaver;
 use super::revocation::Revocation;
+use super::verification::Watch;
 use crate::model::event::{Action, Normalised, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode};
 use crate::model::world::Evidence;
@@ -128,7 +130,10 @@ pub struct Digest {
     pub effective_at: Timestamp,
     /// Why it was opened, as long as a plan of it may still be enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub planned: Option<Box<Planned>>,
+    pub planned: Option<Box<Founded>>,
+    /// What is looked for again, as long as a look is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Box<Watch>>,
 }
 
 impl Digest {
@@ -138,9 +143,9 @@ impl Digest {
     }
 }
 
-/// What is kept of a case that only made a plan, so that it can be enforced later.
+/// Why a case was opened, as far as another one may be founded on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Planned {
+pub struct Founded {
     /// Why it was opened.
     pub cause: CausePart,
     /// The event's own time.
@@ -262,11 +267,9 @@ impl Case {
         pending.filter(|grant| !approval.grants.contains(&grant.id)).collect()
     }
 
-    /// Whether the address of the grant was bound to another account than the one that holds it.
-    pub fn is_bound_to_another(&self, grant: &Grant) -> bool {
-        grant
-            .account
-            .is_some_and(|account| self.accounts.iter().any(|(bound, by)| *by == grant.email && *bound != account))
+    /// Whom it is about.
+    pub fn leaver(&self) -> Leaver<'_> {
+        Leaver { case: self.id, accounts: &self.accounts, addresses: &self.addresses }
     }
 
     /// Whether it waits for `reason`.
@@ -281,10 +284,5 @@ impl Case {
             self.proofs.len() - 1
         });
         u32::try_from(index).unwrap_or(u32::MAX)
-    }
-
-    /// Whether the account or the address is the person's.
-    pub fn is_person(&self, user: &crate::model::world::User) -> bool {
-        user.account.is_some_and(|account| self.accounts.contains_key(&account)) || self.addresses.contains(&user.email)
     }
 }

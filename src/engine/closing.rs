@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::Engine;
-use super::case::{Case, Digest, Phase, Planned};
+use super::case::{Case, Digest, Founded, Phase};
 use super::revocation::Progress;
+use super::verification::Watch;
 use crate::model::ids::computed;
 use crate::model::outcome::{
     AccessAfter, CaseClosed, CaseProgress, CaseResult, Decision, FollowUp, GrantRevoked, Hold, HoldReason, Mode,
@@ -51,7 +52,13 @@ impl Engine {
         let since = |reason| case.holds.iter().find(|hold| hold.reason == reason).map_or(now, |hold| hold.since);
         case.holds = wanted
             .into_iter()
-            .map(|(reason, detail)| Hold { reason, detail, remedy: reason.remedy().to_owned(), since: since(reason) })
+            .map(|(reason, detail)| Hold {
+                reason,
+                detail,
+                remedy: reason.remedy().to_owned(),
+                owner: self.policy.hold_owner.clone(),
+                since: since(reason),
+            })
             .collect();
         case.ordinal += 1;
         let holds = case.holds.clone();
@@ -185,8 +192,9 @@ impl Engine {
                 summary: summary.to_owned(),
                 closed_at: now,
                 effective_at: case.effective_at,
+                watch: Watch::over(&case, result, now),
                 planned: (result == CaseResult::Planned && !case.synthetic)
-                    .then(|| Box::new(Planned { cause: case.cause, event_at: case.event_at })),
+                    .then(|| Box::new(Founded { cause: case.cause, event_at: case.event_at })),
             },
         );
         self.touch_case(id);
@@ -215,7 +223,7 @@ impl Engine {
 
 fn outcome(now: Timestamp, case: &Case, kind: OutcomeKind, grant: &str, ordinal: u32, data: Outcome) -> OutcomeRecord {
     OutcomeRecord {
-        id: OutcomeId(computed(&["outcome", &case.id.to_string(), kind.as_str(), grant, &ordinal.to_string()])),
+        id: outcome_id(case.id, kind.as_str(), grant, ordinal),
         kind,
         person: case.person,
         case: case.id,
@@ -223,6 +231,10 @@ fn outcome(now: Timestamp, case: &Case, kind: OutcomeKind, grant: &str, ordinal:
         traceparent: case.traceparent.clone(),
         data,
     }
+}
+
+pub(super) fn outcome_id(case: CaseId, kind: &str, grant: &str, ordinal: u32) -> OutcomeId {
+    OutcomeId(computed(&["outcome", &case.to_string(), kind, grant, &ordinal.to_string()]))
 }
 
 fn person_part(case: &Case) -> PersonPart {

@@ -40,6 +40,10 @@ impl Engine {
         let served = self.scanning.take().unwrap_or_default();
         let coverage = coverage(scan, &self.policy);
         for id in served {
+            if self.digests.contains_key(&id) {
+                self.look_again(now, id, scan, &coverage);
+                continue;
+            }
             let Some(case) = self.cases.get(&id).filter(|case| matches!(case.phase, Phase::Scanning { .. })) else {
                 continue;
             };
@@ -92,8 +96,8 @@ impl Engine {
         });
         let lists = scan.lists.iter().filter_map(|(list, read)| Some((*list, read.as_ref().ok()?)));
         let mut grants: Vec<Grant> =
-            lists.flat_map(|(list, read)| grants_in(case, list, read, &self.catalogue)).collect();
-        grants.extend(ownerships(case, scan));
+            lists.flat_map(|(list, read)| grants_in(case.leaver(), list, read, &self.catalogue)).collect();
+        grants.extend(ownerships(case.leaver(), scan));
         let mut seen = BTreeSet::new();
         grants.retain(|grant| seen.insert(grant.id));
         if grants.len() > PLAN_GRANTS_MAX {
@@ -155,8 +159,10 @@ impl Engine {
         let ids: Vec<CaseId> = self.cases.values().filter(|case| case.may_remove()).map(|case| case.id).collect();
         for id in ids {
             let case = &self.cases[&id];
-            let present: BTreeMap<GrantId, Grant> =
-                grants_in(case, list, read, &self.catalogue).into_iter().map(|grant| (grant.id, grant)).collect();
+            let present: BTreeMap<GrantId, Grant> = grants_in(case.leaver(), list, read, &self.catalogue)
+                .into_iter()
+                .map(|grant| (grant.id, grant))
+                .collect();
             let concerned = !present.is_empty() || case.revocations.iter().any(|known| known.list() == Some(list));
             if concerned {
                 self.compare(now, id, list, read, present);
@@ -246,7 +252,7 @@ impl Engine {
         present.retain(|id, _| case.revocations.iter().all(|known| known.grant.id != *id));
         // Found only now: an invitation that was accepted meanwhile, a grant that took the place of another.
         for grant in present.into_values() {
-            if case.is_bound_to_another(&grant) {
+            if case.leaver().is_bound_to_another(&grant) {
                 // The address has changed hands since it was bound. A scan tells for sure, and holds.
                 case.phase = Phase::Scanning { due: now };
                 changed = true;

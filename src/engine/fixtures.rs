@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use super::policy::{OnSuspended, Policy, SourcePolicy, Timing};
+use super::policy::{OnReappeared, OnSuspended, Policy, SourcePolicy, Timing};
 use crate::model::event::PersonEvent;
 use crate::model::outcome::Mode;
 
@@ -40,6 +40,8 @@ pub(crate) fn policy() -> Policy {
         max_people_per_hour: 10,
         max_people_per_day: 25,
         max_percent_of_team: 100,
+        on_reappeared: OnReappeared::Report,
+        hold_owner: None,
         min_human_admins: 1,
         enterprise_account: None,
         expected_teams: Vec::new(),

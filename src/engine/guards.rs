@@ -54,7 +54,7 @@ pub(super) fn below_floor(
     leavers: &Leavers,
     least: u32,
 ) -> Option<String> {
-    if revocation.grant.surface != Surface::TeamMembership || !is_admin(read, |user| case.is_person(user)) {
+    if revocation.grant.surface != Surface::TeamMembership || !is_admin(read, |user| case.leaver().is(user)) {
         return None;
     }
     let stay = admins_staying(read, me, leavers);

@@ -5,8 +5,33 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::Case;
 use crate::model::ids::computed;
-use crate::model::world::{Entries, ListId, ListRead, Scan, User};
+use crate::model::world::{Entries, Granted, ListId, ListRead, Scan, User};
 use crate::model::{AccountId, CaseId, Email, Grant, GrantId, Parent, PlanId, Removal, Surface};
+
+/// Whom the lists are searched for.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaver<'a> {
+    /// The case on whose behalf; grants are named after it.
+    pub case: CaseId,
+    /// Their accounts, each with the address that found it.
+    pub accounts: &'a BTreeMap<AccountId, Email>,
+    /// Their addresses.
+    pub addresses: &'a BTreeSet<Email>,
+}
+
+impl Leaver<'_> {
+    /// Whether the account or the address is the person's.
+    pub fn is(&self, user: &User) -> bool {
+        user.account.is_some_and(|account| self.accounts.contains_key(&account)) || self.addresses.contains(&user.email)
+    }
+
+    /// Whether the address of the grant was bound to another account than the one that holds it.
+    pub fn is_bound_to_another(&self, grant: &Grant) -> bool {
+        grant
+            .account
+            .is_some_and(|account| self.accounts.iter().any(|(bound, by)| *by == grant.email && *bound != account))
+    }
+}
 
 /// Who the addresses of a case lead to, in one scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,57 +144,76 @@ impl Catalogue {
 }
 
 /// The person's grants in one complete list.
-pub fn grants_in(case: &Case, list: ListId, read: &ListRead, catalogue: &Catalogue) -> Vec<Grant> {
+pub fn grants_in(leaver: Leaver<'_>, list: ListId, read: &ListRead, catalogue: &Catalogue) -> Vec<Grant> {
     let Some(parent) = catalogue.parent(list) else { return Vec::new() };
-    let grant = |surface: Surface, user: &User, before: String, removal: Option<Removal>| Grant {
-        id: grant_id(case.id, surface, parent, user),
+    let grant = |surface: Surface, user: &User, before: String, removal: Option<Removal>, granted: &Granted| Grant {
+        id: grant_id(leaver.case, surface, parent, user),
         surface,
         parent: parent.clone(),
         account: user.account,
         email: user.email.clone(),
         before,
         removal,
+        granted: granted.clone(),
     };
     let role = |role: &Option<String>| role.clone().unwrap_or_default();
     let mut grants = Vec::new();
     match (&read.entries, list) {
         (Entries::Team { members, invitations }, ListId::Team(team)) => {
-            grants.extend(members.iter().filter(|member| case.is_person(&member.user)).map(|member| {
+            grants.extend(members.iter().filter(|member| leaver.is(&member.user)).map(|member| {
                 let removal = Removal::Member { team, membership: member.membership };
-                grant(Surface::TeamMembership, &member.user, role(&member.role), Some(removal))
+                grant(Surface::TeamMembership, &member.user, role(&member.role), Some(removal), &member.granted)
             }));
-            grants.extend(invitations.iter().flatten().filter(|invitation| case.is_person(&invitation.user)).map(
+            grants.extend(invitations.iter().flatten().filter(|invitation| leaver.is(&invitation.user)).map(
                 |invitation| {
                     let removal = Removal::Invitation { team, invitation: invitation.id };
-                    grant(Surface::TeamInvitation, &invitation.user, role(&invitation.role), Some(removal))
+                    grant(
+                        Surface::TeamInvitation,
+                        &invitation.user,
+                        role(&invitation.role),
+                        Some(removal),
+                        &invitation.granted,
+                    )
                 },
             ));
         }
         (Entries::App(people), ListId::App(app)) => {
-            grants.extend(people.iter().filter(|person| case.is_person(&person.user)).map(|person| {
+            grants.extend(people.iter().filter(|person| leaver.is(&person.user)).map(|person| {
                 if person.role.as_deref() == Some("owner") {
-                    return grant(Surface::AppOwnership, &person.user, "owner".to_owned(), None);
+                    return grant(Surface::AppOwnership, &person.user, "owner".to_owned(), None, &person.granted);
                 }
                 let before =
                     if person.permissions.is_empty() { role(&person.role) } else { person.permissions.join(",") };
                 let removal = Removal::Collaborator { app, collaborator: person.id };
-                grant(Surface::AppCollaboration, &person.user, before, Some(removal))
+                grant(Surface::AppCollaboration, &person.user, before, Some(removal), &person.granted)
             }));
         }
         (Entries::Space(people), ListId::Space(space)) => {
             grants.extend(
-                people.iter().filter(|person| case.is_person(&person.user) && !person.permissions.is_empty()).map(
+                people.iter().filter(|person| leaver.is(&person.user) && !person.permissions.is_empty()).map(
                     |person| {
                         let removal = person.user.account.map(|account| Removal::SpaceAccess { space, account });
-                        grant(Surface::SpacePermission, &person.user, person.permissions.join(","), removal)
+                        grant(
+                            Surface::SpacePermission,
+                            &person.user,
+                            person.permissions.join(","),
+                            removal,
+                            &person.granted,
+                        )
                     },
                 ),
             );
         }
         (Entries::Enterprise(people), ListId::Enterprise(enterprise)) => {
-            grants.extend(people.iter().filter(|person| case.is_person(&person.user)).map(|person| {
+            grants.extend(people.iter().filter(|person| leaver.is(&person.user)).map(|person| {
                 let removal = person.user.account.map(|account| Removal::EnterpriseMember { enterprise, account });
-                grant(Surface::EnterpriseMembership, &person.user, person.permissions.join(","), removal)
+                grant(
+                    Surface::EnterpriseMembership,
+                    &person.user,
+                    person.permissions.join(","),
+                    removal,
+                    &Granted::default(),
+                )
             }));
         }
         (Entries::Team { .. } | Entries::App(_) | Entries::Space(_) | Entries::Enterprise(_), _) => {}
@@ -178,26 +222,27 @@ pub fn grants_in(case: &Case, list: ListId, read: &ListRead, catalogue: &Catalog
 }
 
 /// Grants that stand in no list of people: ownerships.
-pub fn ownerships(case: &Case, scan: &Scan) -> Vec<Grant> {
+pub fn ownerships(leaver: Leaver<'_>, scan: &Scan) -> Vec<Grant> {
     let apps = scan.apps.iter().filter(|app| app.team.is_none()).filter_map(|app| {
-        let owner = app.owner.as_ref().filter(|owner| case.is_person(owner) && !owner.email.is_pseudo_owner())?;
+        let owner = app.owner.as_ref().filter(|owner| leaver.is(owner) && !owner.email.is_pseudo_owner())?;
         let parent = Parent::App { id: app.id, name: app.name.clone(), team: None };
         Some((Surface::AppOwnership, parent, owner.clone()))
     });
     let pipelines = scan.pipelines.iter().filter_map(|pipeline| {
-        let email = case.accounts.get(&pipeline.owner)?.clone();
+        let email = leaver.accounts.get(&pipeline.owner)?.clone();
         let parent = Parent::Pipeline { id: pipeline.id, name: pipeline.name.clone() };
         Some((Surface::PipelineOwnership, parent, User { account: Some(pipeline.owner), email }))
     });
     apps.chain(pipelines)
         .map(|(surface, parent, user)| Grant {
-            id: grant_id(case.id, surface, &parent, &user),
+            id: grant_id(leaver.case, surface, &parent, &user),
             surface,
             parent,
             account: user.account,
             email: user.email,
             before: "owner".to_owned(),
             removal: None,
+            granted: Granted::default(),
         })
         .collect()
 }

@@ -33,6 +33,10 @@ pub struct Policy {
     /// How much of one team may begin to go within 24 hours, in percent of its members; at least two people may, 0 = hold
     /// everybody, 100 = no limit.
     pub max_percent_of_team: u32,
+    /// What becomes of access that is back after the end of a case.
+    pub on_reappeared: OnReappeared,
+    /// Who looks after held cases.
+    pub hold_owner: Option<String>,
     /// Human admins that every team keeps.
     pub min_human_admins: u32,
     /// Whether an enterprise account is configured, so that its team list says which teams to expect.
@@ -56,6 +60,15 @@ pub struct SourcePolicy {
     pub zone: TimeZone,
     /// What a suspension does.
     pub on_suspended: OnSuspended,
+}
+
+/// What becomes of access that is back after the end of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnReappeared {
+    /// It is told.
+    Report,
+    /// It is told, and one new case removes it.
+    Remove,
 }
 
 /// What a suspension does.

@@ -131,6 +131,7 @@ impl Rehearsal {
             reason,
             detail,
             remedy: reason.remedy().to_owned(),
+            owner: self.engine.policy.hold_owner.clone(),
             since: now,
         };
         Some(Rehearsed {
@@ -156,7 +157,7 @@ impl Rehearsal {
                 follow_ups: closed.follow_ups.clone(),
                 access: closed.access_after,
             }),
-            Outcome::Progress(_) | Outcome::Revoked(_) => None,
+            Outcome::Progress(_) | Outcome::Revoked(_) | Outcome::Look(_) => None,
         })
     }
 }

@@ -5,6 +5,7 @@ mod histories;
 mod orders;
 mod schedules;
 mod story;
+mod verification;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -128,7 +128,9 @@ impl Engine {
             return;
         }
         let due = |phase: &Phase| matches!(phase, Phase::Scanning { due } if *due <= now);
-        if !self.cases.values().any(|case| due(&case.phase)) {
+        let looks = self.due_looks(now);
+        let for_looks_alone = !self.cases.values().any(|case| due(&case.phase));
+        if for_looks_alone && (looks.is_empty() || !self.may_look(now)) {
             return;
         }
         // Those that only wait for the world to change ride along: the scan costs the same.
@@ -140,7 +142,12 @@ impl Engine {
             wanted.accounts.extend(case.accounts.keys().copied());
         }
         let urgent = served.iter().any(|case| case.urgent);
-        self.scanning = Some(served.iter().map(|case| case.id).collect());
+        let served: BTreeSet<CaseId> = served.iter().map(|case| case.id).chain(looks.iter().copied()).collect();
+        self.look_for(&looks, &mut wanted);
+        if !looks.is_empty() {
+            self.looked = now;
+        }
+        self.scanning = Some(served);
         self.effects.push(Effect::Scan { wanted, urgent });
     }
 

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde::de::Error as _;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::model::world;
@@ -126,6 +127,8 @@ struct Entry {
     role: Option<String>,
     permissions: Option<Vec<Permission>>,
     team: Option<TeamRef>,
+    created_at: Option<Value>,
+    invited_by: Option<Value>,
 }
 
 impl Entry {
@@ -136,6 +139,19 @@ impl Entry {
         let user = entry.user.as_ref().and_then(UserRef::user).or_else(|| alone.user());
         let user = user.ok_or_else(|| D::Error::custom("an entry names nobody"))?;
         Ok((entry, user))
+    }
+
+    /// For the audit alone: what cannot be read is not known.
+    fn granted(&self) -> world::Granted {
+        world::Granted {
+            at: self.created_at.as_ref().and_then(Value::as_str).and_then(|at| at.parse().ok()),
+            by: self
+                .invited_by
+                .as_ref()
+                .and_then(|by| UserRef::deserialize(by).ok())
+                .and_then(|by| by.user())
+                .map(|user| user.email),
+        }
     }
 
     fn id<E: serde::de::Error>(&self) -> Result<Uuid, E> {
@@ -166,15 +182,19 @@ macro_rules! whole {
 }
 
 whole! {
-    world::Member, |it, user| world::Member { membership: MembershipId(it.id()?), user, role: it.role };
+    world::Member, |it, user| world::Member {
+        membership: MembershipId(it.id()?), user, granted: it.granted(), role: it.role,
+    };
     OfTeam<world::Invitation>, |it, user| OfTeam {
         team: it.team.as_ref().and_then(|team| team.id).map(TeamId),
-        entry: world::Invitation { id: InvitationId(it.id()?), user, role: it.role },
+        entry: world::Invitation { id: InvitationId(it.id()?), user, granted: it.granted(), role: it.role },
     };
     world::Collaborator, |it, user| world::Collaborator {
-        id: CollaboratorId(it.id()?), user, role: it.role, permissions: names(it.permissions),
+        id: CollaboratorId(it.id()?), user, granted: it.granted(), role: it.role, permissions: names(it.permissions),
     };
-    world::SpaceMember, |it, user| world::SpaceMember { user, permissions: names(it.permissions) };
+    world::SpaceMember, |it, user| world::SpaceMember {
+        user, granted: it.granted(), permissions: names(it.permissions),
+    };
     world::EnterpriseMember, |it, user| world::EnterpriseMember {
         id: EnterpriseMembershipId(it.id()?), user, permissions: names(it.permissions),
     };

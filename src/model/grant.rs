@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::world::Granted;
 use super::{
     AccountId, AppId, CollaboratorId, Email, EnterpriseId, GrantId, InvitationId, MembershipId, PipelineId, SpaceId,
     TeamId,
@@ -182,4 +183,7 @@ pub struct Grant {
     /// The request that takes it away; absent when no request can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal: Option<Removal>,
+    /// How it came about.
+    #[serde(default, skip_serializing_if = "Granted::is_unknown")]
+    pub granted: Granted,
 }

@@ -19,6 +19,8 @@ pub enum Outcome {
     Closed(Box<CaseClosed>),
     /// `grant.revoked`: one grant was removed and proven gone.
     Revoked(Box<GrantRevoked>),
+    /// `access.verified`, `access.reappeared`: a look after the end of a case.
+    Look(Box<AccessLook>),
     /// `case.opened`, `case.scheduled`, `case.held`, `case.resumed`, `case.overdue`.
     Progress(Box<CaseProgress>),
 }
@@ -60,11 +62,15 @@ pub enum OutcomeKind {
     CaseClosed,
     /// One grant is gone, proven.
     GrantRevoked,
+    /// Looked again after the end of the case: no access that was not known to stay.
+    AccessVerified,
+    /// Looked again after the end of the case: access is back.
+    AccessReappeared,
 }
 
 impl OutcomeKind {
     /// All.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::CaseOpened,
         Self::CaseScheduled,
         Self::CaseHeld,
@@ -72,6 +78,8 @@ impl OutcomeKind {
         Self::CaseOverdue,
         Self::CaseClosed,
         Self::GrantRevoked,
+        Self::AccessVerified,
+        Self::AccessReappeared,
     ];
 
     /// The middle of the CloudEvents type.
@@ -84,6 +92,8 @@ impl OutcomeKind {
             Self::CaseOverdue => "case.overdue",
             Self::CaseClosed => "case.closed",
             Self::GrantRevoked => "grant.revoked",
+            Self::AccessVerified => "access.verified",
+            Self::AccessReappeared => "access.reappeared",
         }
     }
 
@@ -468,6 +478,50 @@ pub struct GrantRevoked {
     pub executed_by: ExecutedBy,
 }
 
+/// `access.verified` and `access.reappeared`: what a look after the end of a case saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccessLook {
+    /// The case.
+    pub case_id: CaseId,
+    /// One sentence.
+    pub summary: String,
+    /// 1 = a quarter of an hour after the end of the case, 2 = a day after it.
+    pub look: u32,
+    /// What access there is now.
+    pub access: AccessAfter,
+    /// Who.
+    pub person: PersonPart,
+    /// Access that was not there when the case ended.
+    pub seen: Vec<SeenGrant>,
+    /// What was looked at.
+    pub coverage: CoveragePart,
+    /// When it is looked at again; absent = no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_look_at: Option<Timestamp>,
+    /// The case that was opened to remove it again (`guards.on_reappeared`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_case: Option<CaseId>,
+    /// Who looked.
+    pub executed_by: ExecutedBy,
+}
+
+/// Access as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenGrant {
+    /// Where it lives.
+    pub surface: Surface,
+    /// What it is on.
+    pub parent: Parent,
+    /// Role or permissions.
+    pub role: String,
+    /// When it was given, where Heroku says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted_at: Option<Timestamp>,
+    /// Who gave it, where Heroku says it: only invitations do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted_by: Option<Email>,
+}
+
 /// `case.opened`, `case.held`, `case.resumed`, `case.overdue`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseProgress {
@@ -498,6 +552,9 @@ pub struct Hold {
     pub detail: String,
     /// What lets it go on.
     pub remedy: String,
+    /// Who looks after it (`guards.hold_owner`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// Since when.
     pub since: Timestamp,
 }

@@ -38,6 +38,24 @@ pub struct Team {
     pub name: String,
 }
 
+/// What a list says of how somebody came to stand in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// When (`created_at`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// By whom (`invited_by`); only invitations say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Email>,
+}
+
+impl Granted {
+    /// Whether nothing is known.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// An entry of a team's members list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -47,6 +65,8 @@ pub struct Member {
     pub user: User,
     /// Open set; Heroku may send none.
     pub role: Option<String>,
+    /// How they came in.
+    pub granted: Granted,
 }
 
 /// An entry of a team's invitations list.
@@ -58,6 +78,8 @@ pub struct Invitation {
     pub user: User,
     /// The role offered.
     pub role: Option<String>,
+    /// How they came in.
+    pub granted: Granted,
 }
 
 /// An entry of an app's collaborators list.
@@ -71,6 +93,8 @@ pub struct Collaborator {
     pub role: Option<String>,
     /// Names of the permissions.
     pub permissions: Vec<String>,
+    /// How they came in.
+    pub granted: Granted,
 }
 
 /// An entry of a space's members list.
@@ -80,6 +104,8 @@ pub struct SpaceMember {
     pub user: User,
     /// Names of the permissions; empty = nothing to take away.
     pub permissions: Vec<String>,
+    /// How they came in.
+    pub granted: Granted,
 }
 
 /// An entry of an enterprise account's members list.

@@ -79,6 +79,7 @@ pub fn read_outcome(value: &[u8]) -> Result<OutcomeRecord, WireError> {
     let data = match kind {
         OutcomeKind::CaseClosed => Outcome::Closed(data(kind, envelope.data)?),
         OutcomeKind::GrantRevoked => Outcome::Revoked(data(kind, envelope.data)?),
+        OutcomeKind::AccessVerified | OutcomeKind::AccessReappeared => Outcome::Look(data(kind, envelope.data)?),
         OutcomeKind::CaseOpened
         | OutcomeKind::CaseScheduled
         | OutcomeKind::CaseHeld
@@ -108,6 +109,7 @@ fn agrees(kind: OutcomeKind, data: &Outcome) -> bool {
     match kind {
         OutcomeKind::CaseClosed => matches!(data, Outcome::Closed(_)),
         OutcomeKind::GrantRevoked => matches!(data, Outcome::Revoked(_)),
+        OutcomeKind::AccessVerified | OutcomeKind::AccessReappeared => matches!(data, Outcome::Look(_)),
         OutcomeKind::CaseOpened
         | OutcomeKind::CaseScheduled
         | OutcomeKind::CaseHeld

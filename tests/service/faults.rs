@@ -38,7 +38,7 @@ fn on_members(name: &str, times: u64, then: Value) -> Value {
 fn is_held(outcomes: &[OutcomeRecord], reason: HoldReason) -> bool {
     outcomes.iter().any(|record| match &record.data {
         Outcome::Progress(progress) => progress.holds.iter().any(|hold| hold.reason == reason),
-        Outcome::Closed(_) | Outcome::Revoked(_) => false,
+        Outcome::Closed(_) | Outcome::Revoked(_) | Outcome::Look(_) => false,
     })
 }
 

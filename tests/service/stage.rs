@@ -162,7 +162,7 @@ pub(crate) fn closed(outcomes: &[OutcomeRecord]) -> Vec<&CaseClosed> {
     let data = outcomes.iter().map(|record| &record.data);
     data.filter_map(|data| match data {
         Outcome::Closed(closed) => Some(closed.as_ref()),
-        Outcome::Revoked(_) | Outcome::Progress(_) => None,
+        Outcome::Revoked(_) | Outcome::Progress(_) | Outcome::Look(_) => None,
     })
     .collect()
 }
@@ -171,7 +171,7 @@ pub(crate) fn revoked(outcomes: &[OutcomeRecord]) -> Vec<&GrantRevoked> {
     let data = outcomes.iter().map(|record| &record.data);
     data.filter_map(|data| match data {
         Outcome::Revoked(revoked) => Some(revoked.as_ref()),
-        Outcome::Closed(_) | Outcome::Progress(_) => None,
+        Outcome::Closed(_) | Outcome::Progress(_) | Outcome::Look(_) => None,
     })
     .collect()
 }

@@ -167,6 +167,9 @@ impl OpenView {
             *page += &labelled("Held      ", &format!("{} for {}", hold.reason.as_str(), age(hold.since, now)));
             *page += &labelled("          ", &hold.detail);
             *page += &labelled("          ", &format!("to go on: {}", hold.remedy));
+            if let Some(owner) = &hold.owner {
+                *page += &labelled("          ", &format!("looked after by {owner}"));
+            }
         }
         write_grants(page, &self.grants);
     }

@@ -167,7 +167,7 @@ fn cases(played: &Played) -> Vec<&CaseClosed> {
         .iter()
         .filter_map(|record| match &record.data {
             Outcome::Closed(closed) => Some(closed.as_ref()),
-            Outcome::Progress(_) | Outcome::Revoked(_) => None,
+            Outcome::Progress(_) | Outcome::Revoked(_) | Outcome::Look(_) => None,
         })
         .collect()
 }

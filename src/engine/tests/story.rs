@@ -12,8 +12,8 @@ use crate::model::command::{Act, COMMAND_VERSION, Command};
 use crate::model::event::{Action, Authenticity, Effective, Normalised, Origin, PersonEvent};
 use crate::model::outcome::{CaseClosed, CaseResult, ExecutedBy, HoldReason, Outcome, OutcomeKind, OutcomeRecord};
 use crate::model::world::{
-    Account, Answer, App, Collaborator, Entries, Evidence, Invitation, ListId, ListRead, Member, Reply, Scan, Team,
-    Unread, User,
+    Account, Answer, App, Collaborator, Entries, Evidence, Granted, Invitation, ListId, ListRead, Member, Reply, Scan,
+    Team, Unread, User,
 };
 use crate::model::{AccountId, AppId, CollaboratorId, CommandId, Email, InvitationId, MembershipId, Removal, TeamId};
 
@@ -95,6 +95,7 @@ impl Heroku {
                         membership: MembershipId(uuid(number + 10, *person)),
                         user: self.user(*person),
                         role: Some((*role).to_owned()),
+                        granted: Granted::default(),
                     })
                     .collect();
                 let invited = self.invitations.get(&number).cloned().unwrap_or_default();
@@ -104,6 +105,7 @@ impl Heroku {
                         id: InvitationId(uuid(number + 40, *person)),
                         user: User { account: None, email: email(*person) },
                         role: None,
+                        granted: Granted { at: Some(at), by: Some(email(9)) },
                     })
                     .collect();
                 let evidence = vec![evidence("members", members.len()), evidence("invitations", invitations.len())];
@@ -120,6 +122,7 @@ impl Heroku {
                         user: self.user(*person),
                         role: Some("collaborator".to_owned()),
                         permissions: vec!["deploy".to_owned()],
+                        granted: Granted::default(),
                     })
                     .collect();
                 let evidence = vec![evidence("collaborators", people.len())];
@@ -217,6 +220,8 @@ pub(super) struct Story {
     pub(super) orders: i64,
     /// How often each list was read on its own.
     pub(super) reads: BTreeMap<ListId, u32>,
+    /// How often everything was read.
+    pub(super) scans: u32,
 }
 
 impl Story {
@@ -233,6 +238,7 @@ impl Story {
             events: 0,
             orders: 0,
             reads: BTreeMap::new(),
+            scans: 0,
         }
     }
 
@@ -309,7 +315,10 @@ impl Story {
                     let me = user(ME);
                     Input::Account(Account { id: me.account.unwrap(), email: me.email })
                 }
-                Effect::Scan { .. } => Input::Scanned(Box::new(self.heroku.scan(self.now))),
+                Effect::Scan { .. } => {
+                    self.scans += 1;
+                    Input::Scanned(Box::new(self.heroku.scan(self.now)))
+                }
                 Effect::Read { lists, .. } => {
                     for list in lists.keys() {
                         *self.reads.entry(*list).or_default() += 1;
@@ -352,7 +361,7 @@ impl Story {
             .iter()
             .filter_map(|record| match &record.data {
                 Outcome::Closed(closed) => Some(closed.as_ref()),
-                Outcome::Revoked(_) | Outcome::Progress(_) => None,
+                Outcome::Revoked(_) | Outcome::Progress(_) | Outcome::Look(_) => None,
             })
             .collect()
     }

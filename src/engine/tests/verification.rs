@@ -1,0 +1,117 @@
+//! Heroku is looked at again after the end of a case.
+
+use jiff::SignedDuration;
+
+use super::story::{ME, Story, email, minutes};
+use crate::engine::fixtures::{event, policy};
+use crate::engine::policy::{OnReappeared, Policy};
+use crate::model::Surface;
+use crate::model::event::Action;
+use crate::model::outcome::{AccessAfter, AccessLook, CaseResult, Outcome, OutcomeKind};
+
+const DAY: SignedDuration = SignedDuration::from_hours(25);
+
+fn looks(story: &Story) -> Vec<&AccessLook> {
+    let data = story.outcomes.iter().map(|record| &record.data);
+    data.filter_map(|data| if let Outcome::Look(look) = data { Some(look.as_ref()) } else { None }).collect()
+}
+
+#[test]
+fn two_looks_follow_each_case_and_one_scan_serves_all() {
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    story.leaves(2);
+    story.passes(minutes(14));
+    assert_eq!((story.closed().len(), looks(&story).len()), (2, 0));
+    let before = story.scans;
+    story.passes(minutes(20));
+    assert_eq!((looks(&story).len(), story.scans - before), (2, 1));
+    story.dies();
+    story.passes(DAY);
+    story.passes(DAY);
+    let seen: Vec<_> = looks(&story).iter().map(|look| (look.look, look.access, look.seen.len())).collect();
+    assert_eq!(
+        seen,
+        [(1, AccessAfter::None, 0), (1, AccessAfter::None, 0), (2, AccessAfter::None, 0), (2, AccessAfter::None, 0)]
+    );
+    assert_eq!(story.scans - before, 2);
+    assert_eq!(story.told(OutcomeKind::AccessVerified), 4);
+}
+
+#[test]
+fn access_that_is_back_is_told_and_left() {
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    story.passes(minutes(5));
+    story.heroku.invitations.insert(1, vec![1]);
+    story.passes(minutes(20));
+    let told = looks(&story)[0];
+    assert_eq!((told.access, told.opened_case), (AccessAfter::Remaining, None));
+    assert_eq!(told.seen[0].surface, Surface::TeamInvitation);
+    assert_eq!(told.seen[0].granted_by, Some(email(9)));
+    assert!(told.summary.contains("access is back: t1"), "{}", told.summary);
+    let removals = story.heroku.removals.len();
+    story.passes(DAY);
+    assert_eq!(story.heroku.removals.len(), removals);
+    assert_eq!(story.told(OutcomeKind::AccessReappeared), 2);
+}
+
+#[test]
+fn access_that_is_back_is_removed_once_where_the_policy_says_so() {
+    let mut story = Story::new(Policy { on_reappeared: OnReappeared::Remove, ..policy() });
+    story.leaves(1);
+    story.passes(minutes(5));
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.passes(minutes(20));
+    assert_eq!(story.results(), [CaseResult::Removed, CaseResult::Removed]);
+    assert_eq!(looks(&story)[0].opened_case, Some(story.closed()[1].case_id));
+    assert_eq!(story.closed()[1].cause.kind, "access.reappeared");
+    // Somebody gives it back each time: that is told, and no more.
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    let removals = story.heroku.removals.len();
+    story.passes(DAY);
+    story.passes(DAY);
+    assert_eq!((story.closed().len(), story.heroku.removals.len()), (2, removals));
+    assert_eq!(story.told(OutcomeKind::AccessReappeared), 3);
+}
+
+#[test]
+fn somebody_who_is_back_is_not_looked_at() {
+    let mut story = Story::new(Policy { on_reappeared: OnReappeared::Remove, ..policy() });
+    story.leaves(1);
+    story.passes(minutes(5));
+    let mut back = event("hr:larkspur:1", "back", email(1).expose());
+    back.action = Action::Cancel;
+    back.occurred_at = story.now;
+    story.hears(back);
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.passes(DAY);
+    assert!(looks(&story).is_empty());
+    assert!(story.heroku.apps[&1].1.contains(&1));
+}
+
+#[test]
+fn the_new_holder_of_an_address_and_what_was_known_to_stay_are_not_taken_for_them() {
+    let mut story = Story::new(Policy { on_reappeared: OnReappeared::Remove, ..policy() });
+    story.heroku.owned = vec![(50, 1)];
+    story.leaves(1);
+    story.passes(minutes(5));
+    story.heroku.renamed.insert(3, 1);
+    story.heroku.members.get_mut(&1).unwrap().push((3, "member"));
+    story.passes(minutes(20));
+    let told = looks(&story)[0];
+    assert_eq!((told.access, told.seen.len(), told.opened_case), (AccessAfter::Remaining, 0, None));
+    assert_eq!(story.told(OutcomeKind::AccessVerified), 1);
+}
+
+#[test]
+fn an_unread_team_makes_the_look_unknown() {
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    story.passes(minutes(5));
+    story.heroku.members.insert(2, vec![(ME, "admin")]);
+    story.heroku.dark.insert(2);
+    story.passes(minutes(20));
+    assert_eq!(looks(&story)[0].access, AccessAfter::Unknown);
+    assert!(!looks(&story)[0].coverage.complete);
+}
