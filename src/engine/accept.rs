@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::case::{Case, Digest, Opening, Phase, case_id, cause};
+use super::identity::engagement_key;
 use super::policy::OnSuspended;
 use crate::model::event::{Action, AddressKind, Normalised};
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason};
@@ -13,7 +14,10 @@ impl Engine {
     pub(super) fn accept(&mut self, now: Timestamp, normalised: Normalised) {
         let event = &normalised.event;
         let id = case_id(&event.source);
-        let found = self.identities.recognise(event, &self.policy);
+        let source = self.policy.sources.get(&normalised.origin.source);
+        let on_suspended = source.map_or(OnSuspended::Hold, |source| source.on_suspended);
+        let effective = event.effective_at(source.map_or(&jiff::tz::TimeZone::UTC, |source| &source.zone));
+        let found = self.identities.recognise(event, effective, &self.policy);
         self.touch_person(found.person);
         for alias in &found.new_aliases {
             self.touch_alias(alias);
@@ -34,14 +38,15 @@ impl Engine {
         }
         self.share_addresses(now, found.person);
 
-        let source = self.policy.sources.get(&normalised.origin.source);
-        let on_suspended = source.map_or(OnSuspended::Hold, |source| source.on_suspended);
-        let effective = event.effective_at(source.map_or(&jiff::tz::TimeZone::UTC, |source| &source.zone));
+        // An unknown date stays unknown, whatever the other employments say.
+        let effective = effective.and(found.leaves_at);
         let received = normalised.origin.received_at;
-        if found.overruled {
+        if let Some((by, why)) = found.overruled {
             self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
-            let summary = "Cancelled: another source said later that the person stays.";
-            self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
+            if let Some(case) = self.cases.get_mut(&id) {
+                case.cause.contradicted_by.push(by);
+            }
+            self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &format!("Cancelled: {why}."));
             return;
         }
         match event.action {
@@ -161,6 +166,7 @@ impl Engine {
                 id,
                 action: event.action,
                 cause: cause(normalised),
+                engagement: engagement_key(event),
                 event_at: event.occurred_at,
                 effective_at: effective,
                 received_at: received,
@@ -289,7 +295,10 @@ impl Engine {
                 .cancels
                 .as_ref()
                 .is_none_or(|cancels| stated.chain([&cause.event_id]).any(|known| *known == cancels.event_id));
-            if !meant || event.occurred_at < case.stated_at {
+            // Of another employment than the one that ends: it goes on, whichever was spoken of last.
+            let of_another =
+                matches!((engagement_key(event), &case.engagement), (Some(one), Some(other)) if one != *other);
+            if !meant || (event.occurred_at < case.stated_at && !of_another) {
                 continue;
             }
             case.cause.contradicted_by.push(event.source.clone());

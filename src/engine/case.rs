@@ -31,6 +31,9 @@ pub struct Case {
     pub action: Action,
     /// Why.
     pub cause: CausePart,
+    /// The employment that ends, where the source names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engagement: Option<String>,
     /// The event's own time.
     pub event_at: Timestamp,
     /// The time of the newest statement that the person leaves.
@@ -148,8 +151,23 @@ impl Digest {
 pub struct Founded {
     /// Why it was opened.
     pub cause: CausePart,
+    /// The employment that ends, where the source names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engagement: Option<String>,
     /// The event's own time.
     pub event_at: Timestamp,
+}
+
+impl Founded {
+    /// What the case goes back to.
+    pub(super) fn of(case: Case) -> Self {
+        Self { cause: case.cause, engagement: case.engagement, event_at: case.event_at }
+    }
+
+    /// What speaks against it by now.
+    pub(super) fn refuted<'a>(&self, person: &'a Person, now: Timestamp) -> Option<(&'a SourceRef, &'static str)> {
+        person.remains_because(self.engagement.as_deref(), self.event_at, now)
+    }
 }
 
 /// Somebody saw the plan and said go on.
@@ -201,6 +219,7 @@ pub(super) struct Opening {
     pub(super) id: CaseId,
     pub(super) action: Action,
     pub(super) cause: CausePart,
+    pub(super) engagement: Option<String>,
     pub(super) event_at: Timestamp,
     pub(super) effective_at: Timestamp,
     pub(super) received_at: Timestamp,
@@ -221,6 +240,7 @@ impl Case {
             accounts: BTreeMap::new(),
             action: opening.action,
             cause: opening.cause,
+            engagement: opening.engagement,
             event_at: opening.event_at,
             stated_at: opening.event_at,
             effective_at: opening.effective_at,

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Engine;
 use super::case::{Case, Phase};
+use super::record::Begun;
 use super::revocation::Revocation;
 use crate::model::outcome::{GuardVerdict, HoldReason};
 use crate::model::world::{Account, Entries, ListRead, Member, User};
@@ -128,7 +129,7 @@ impl Engine {
         if self.windows.begun.contains_key(&case.person) {
             return;
         }
-        self.windows.begun.insert(case.person, now);
+        self.windows.begun.insert(case.person, Begun { at: now, source: case.cause.source.clone() });
         for team in case.team_sizes.keys() {
             self.windows.teams.entry(*team).or_default().insert(case.person, now);
         }
@@ -140,15 +141,25 @@ impl Engine {
         if self.windows.begun.contains_key(&person) {
             return None;
         }
-        let within =
-            |span: SignedDuration| self.windows.begun.values().filter(|at| now.duration_since(**at) < span).count();
+        let within = |span: SignedDuration| {
+            let mut sources: BTreeMap<&str, usize> = BTreeMap::new();
+            for begun in self.windows.begun.values().filter(|begun| now.duration_since(begun.at) < span) {
+                *sources.entry(&begun.source).or_default() += 1;
+            }
+            sources
+        };
         let caps = [
             ("1 h", SignedDuration::from_hours(1), self.policy.max_people_per_hour, "guards.max_people_per_hour"),
             ("24 h", DAY, self.policy.max_people_per_day, "guards.max_people_per_day"),
         ];
         caps.into_iter().find_map(|(span, length, limit, key)| {
-            let people = within(length);
-            (people >= limit as usize).then(|| format!("{people} people in {span}, limit {limit} ({key})"))
+            let sources = within(length);
+            let people: usize = sources.values().sum();
+            (people >= limit as usize).then(|| {
+                let of = sources.iter().map(|(source, people)| format!("{people} by {source}")).collect::<Vec<_>>();
+                let of = if of.is_empty() { String::new() } else { format!(": {}", of.join(", ")) };
+                format!("{people} people in {span}, limit {limit} ({key}){of}")
+            })
         })
     }
 

@@ -29,9 +29,12 @@ pub struct Person {
     pub lost_addresses: BTreeSet<Email>,
     /// The newest statement of each source (`system:tenant`).
     pub statements: BTreeMap<String, Statement>,
-    /// When a source last said that the person stays, or is back, by its own time.
+    /// The newest statement that the person stays, or is back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stays_since: Option<Timestamp>,
+    pub stays: Option<Stay>,
+    /// Their employments (`system:tenant:id`), as far as sources tell one from the other.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub engagements: BTreeMap<String, Engagement>,
     /// Keys of the last events.
     pub events: VecDeque<String>,
 }
@@ -44,6 +47,53 @@ pub struct Statement {
     /// The source's own position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<String>,
+}
+
+/// A statement that somebody stays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stay {
+    /// The source's own time.
+    pub at: Timestamp,
+    /// Who said it.
+    pub stated_by: SourceRef,
+}
+
+/// The newest thing that was said of one employment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Engagement {
+    /// When it ends; absent = it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Timestamp>,
+    /// Who said it.
+    pub stated_by: SourceRef,
+}
+
+impl Person {
+    /// What speaks against a departure from `engagement` that was stated at `stated`: a later statement that the person
+    /// stays, or another employment that goes on after `at`. Whoever leaves without a word of which employment leaves all.
+    pub fn remains_because(
+        &self,
+        engagement: Option<&str>,
+        stated: Timestamp,
+        at: Timestamp,
+    ) -> Option<(&SourceRef, &'static str)> {
+        if let Some(stay) = self.stays.as_ref().filter(|stay| stated < stay.at) {
+            return Some((&stay.stated_by, "a source said later that the person stays"));
+        }
+        let goes_on = |known: &&Engagement| known.ends.is_none_or(|ends| at < ends);
+        let other = self.others(engagement?).find(goes_on)?;
+        Some((&other.stated_by, "another engagement of the person goes on"))
+    }
+
+    fn others(&self, engagement: &str) -> impl Iterator<Item = &Engagement> {
+        self.engagements.iter().filter(move |(id, _)| *id != engagement).map(|(_, known)| known)
+    }
+}
+
+/// The employment that an event speaks of, among those of all sources.
+pub fn engagement_key(event: &PersonEvent) -> Option<String> {
+    let id = event.subject.engagement_id.as_ref()?;
+    Some(format!("{}:{}:{id}", event.source.system, event.source.tenant))
 }
 
 /// Everybody known, and the names that lead to them.
@@ -70,8 +120,10 @@ pub struct Recognised {
     pub duplicate: bool,
     /// The same source has said something newer.
     pub stale: bool,
-    /// Another source said later that the person stays.
-    pub overruled: bool,
+    /// What says that the person stays all the same, and why.
+    pub overruled: Option<(SourceRef, &'static str)>,
+    /// When the last of the person's employments ends, as far as it is known.
+    pub leaves_at: Option<Timestamp>,
 }
 
 /// The deduplication key of an event.
@@ -99,7 +151,8 @@ fn namespace(key: &SubjectKey) -> Option<&str> {
 
 impl Identities {
     /// Finds or founds the person that an event names, and learns what it says about them.
-    pub fn recognise(&mut self, event: &PersonEvent, policy: &Policy) -> Recognised {
+    /// `effective` is when the event takes effect, as far as its date is known.
+    pub fn recognise(&mut self, event: &PersonEvent, effective: Option<Timestamp>, policy: &Policy) -> Recognised {
         let key = &event.subject.person_key;
         let stated = || event.subject.emails.iter().filter(|address| address.kind != AddressKind::Personal);
         let mut company: Vec<Email> =
@@ -119,7 +172,8 @@ impl Identities {
             disputed: false,
             duplicate: false,
             stale: false,
-            overruled: false,
+            overruled: None,
+            leaves_at: effective,
         };
         self.learn_alias(subject_alias(key), id, &mut found);
         for external in &event.subject.external_ids {
@@ -158,7 +212,8 @@ impl Identities {
             addresses: BTreeSet::new(),
             lost_addresses: BTreeSet::new(),
             statements: BTreeMap::new(),
-            stays_since: None,
+            stays: None,
+            engagements: BTreeMap::new(),
             events: VecDeque::new(),
         });
         person.subject_keys.insert(key.clone());
@@ -185,20 +240,38 @@ impl Identities {
         if of_names {
             return found;
         }
+        // What is said of one employment makes nothing old that is said of another.
         let source = format!("{}:{}", event.source.system, event.source.tenant);
-        let newest = person.statements.get(&source);
-        found.stale = newest.is_some_and(|newest| {
+        let engagement = engagement_key(event);
+        let spoken_of = engagement.as_ref().unwrap_or(&source);
+        found.stale = [&source, spoken_of].into_iter().filter_map(|of| person.statements.get(of)).any(|newest| {
             event.occurred_at < newest.at
                 || (event.occurred_at == newest.at && newest.sequence.is_some() && event.sequence < newest.sequence)
         });
-        if !found.stale {
-            person.statements.insert(source, Statement { at: event.occurred_at, sequence: event.sequence.clone() });
-            match event.action {
-                Action::Cancel => person.stays_since = person.stays_since.max(Some(event.occurred_at)),
-                Action::Deprovision | Action::Suspend | Action::Schedule | Action::IdentityUpdate => {
-                    found.overruled = person.stays_since.is_some_and(|since| event.occurred_at < since);
-                }
+        if found.stale {
+            return found;
+        }
+        let statement = Statement { at: event.occurred_at, sequence: event.sequence.clone() };
+        person.statements.insert(spoken_of.clone(), statement);
+        let ends = match event.action {
+            Action::Cancel => None,
+            Action::Deprovision | Action::Schedule => effective,
+            // Not an end, and of names nothing comes here.
+            Action::Suspend | Action::IdentityUpdate => {
+                found.overruled =
+                    person.remains_because(None, event.occurred_at, Timestamp::MAX).map(|(by, why)| (by.clone(), why));
+                return found;
             }
+        };
+        if let Some(engagement) = &engagement {
+            person.engagements.insert(engagement.clone(), Engagement { ends, stated_by: event.source.clone() });
+            found.leaves_at = effective.max(person.others(engagement).filter_map(|other| other.ends).max());
+        }
+        if event.action != Action::Cancel {
+            let because = person.remains_because(engagement.as_deref(), event.occurred_at, Timestamp::MAX);
+            found.overruled = because.map(|(by, why)| (by.clone(), why));
+        } else if person.stays.as_ref().is_none_or(|known| known.at < event.occurred_at) {
+            person.stays = Some(Stay { at: event.occurred_at, stated_by: event.source.clone() });
         }
         found
     }
@@ -233,8 +306,8 @@ mod tests {
     #[test]
     fn the_same_address_under_another_system_is_the_same_person() {
         let mut them = Identities::default();
-        let okta = them.recognise(&event("okta:larkspur:1", "e1", "a@larkspur.example"), &policy());
-        let hr = them.recognise(&event("workday:larkspur:77", "e2", "a@larkspur.example"), &policy());
+        let okta = them.recognise(&event("okta:larkspur:1", "e1", "a@larkspur.example"), None, &policy());
+        let hr = them.recognise(&event("workday:larkspur:77", "e2", "a@larkspur.example"), None, &policy());
         assert_eq!(okta.person, hr.person);
         assert!(!hr.duplicate && hr.dispossessed.is_empty());
     }
@@ -242,8 +315,8 @@ mod tests {
     #[test]
     fn a_recycled_address_leaves_its_old_owner() {
         let mut them = Identities::default();
-        let old = them.recognise(&event("okta:larkspur:1", "e1", "a@larkspur.example"), &policy());
-        let new = them.recognise(&event("okta:larkspur:2", "e2", "a@larkspur.example"), &policy());
+        let old = them.recognise(&event("okta:larkspur:1", "e1", "a@larkspur.example"), None, &policy());
+        let new = them.recognise(&event("okta:larkspur:2", "e2", "a@larkspur.example"), None, &policy());
         assert_ne!(old.person, new.person);
         assert_eq!(new.dispossessed, BTreeSet::from([old.person]));
         assert!(them.people[&old.person].addresses.is_empty());
@@ -253,11 +326,11 @@ mod tests {
     #[test]
     fn a_recycled_address_does_not_come_back_to_its_old_owner() {
         let mut them = Identities::default();
-        them.recognise(&event("okta:larkspur:1", "e1", "a@larkspur.example"), &policy());
-        let new = them.recognise(&event("okta:larkspur:2", "e2", "a@larkspur.example"), &policy());
+        them.recognise(&event("okta:larkspur:1", "e1", "a@larkspur.example"), None, &policy());
+        let new = them.recognise(&event("okta:larkspur:2", "e2", "a@larkspur.example"), None, &policy());
         let mut late = event("okta:larkspur:1", "e3", "a@larkspur.example");
         late.occurred_at = "2026-07-01T00:00:00Z".parse().unwrap();
-        let old = them.recognise(&late, &policy());
+        let old = them.recognise(&late, None, &policy());
         assert!(old.disputed && old.dispossessed.is_empty());
         assert!(them.people[&old.person].addresses.is_empty());
         assert_eq!(them.people[&new.person].addresses.len(), 1);
@@ -265,18 +338,18 @@ mod tests {
         // Nor does an address go to somebody of whom its owner's source spoke before.
         let mut early = event("okta:larkspur:3", "e4", "a@larkspur.example");
         early.occurred_at = "2026-01-01T00:00:00Z".parse().unwrap();
-        assert!(them.recognise(&early, &policy()).disputed);
+        assert!(them.recognise(&early, None, &policy()).disputed);
     }
 
     #[test]
     fn a_repeat_is_a_duplicate_and_an_older_statement_is_stale() {
         let mut them = Identities::default();
         let mut first = event("okta:larkspur:1", "e1", "a@larkspur.example");
-        assert!(!them.recognise(&first, &policy()).duplicate);
-        assert!(them.recognise(&first, &policy()).duplicate);
+        assert!(!them.recognise(&first, None, &policy()).duplicate);
+        assert!(them.recognise(&first, None, &policy()).duplicate);
         first.source.event_id = "e0".into();
         first.occurred_at = "2026-05-01T00:00:00Z".parse().unwrap();
-        let late = them.recognise(&first, &policy());
+        let late = them.recognise(&first, None, &policy());
         assert!(late.stale && !late.duplicate);
     }
 
@@ -286,15 +359,15 @@ mod tests {
         let mut renamed = event("okta:larkspur:1", "e1", "a@larkspur.example");
         renamed.action = Action::IdentityUpdate;
         renamed.occurred_at = "2026-05-30T00:00:00Z".parse().unwrap();
-        them.recognise(&renamed, &policy());
-        assert!(!them.recognise(&event("okta:larkspur:1", "e2", "a@larkspur.example"), &policy()).stale);
+        them.recognise(&renamed, None, &policy());
+        assert!(!them.recognise(&event("okta:larkspur:1", "e2", "a@larkspur.example"), None, &policy()).stale);
     }
 
     #[test]
     fn an_address_outside_the_company_joins_nobody() {
         let mut them = Identities::default();
-        let one = them.recognise(&event("okta:larkspur:1", "e1", "a@mail.example"), &policy());
-        let two = them.recognise(&event("hr:larkspur:9", "e2", "a@mail.example"), &policy());
+        let one = them.recognise(&event("okta:larkspur:1", "e1", "a@mail.example"), None, &policy());
+        let two = them.recognise(&event("hr:larkspur:9", "e2", "a@mail.example"), None, &policy());
         assert_ne!(one.person, two.person);
         assert!(them.people[&one.person].addresses.is_empty());
     }

@@ -89,7 +89,9 @@ impl Engine {
         }
         let Some(planned) = self.digests.get_mut(&old).and_then(|digest| digest.planned.take()) else { return };
         self.touch_case(old);
+        let refuted = planned.refuted(&self.identities.people[&person], now).map(|(by, why)| (by.clone(), why));
         let mut cause = planned.cause;
+        cause.contradicted_by.extend(refuted.iter().map(|(by, _)| by.clone()));
         let stated = statement(command, &cause.event_id);
         let id = case_id(&stated);
         cause.also_stated_by.push(stated);
@@ -97,11 +99,11 @@ impl Engine {
         cause.reason = Some(command.why.clone());
         cause.claimed_by = Some(command.claimed_by.clone());
         let known = &self.identities.people[&person];
-        let overruled = known.stays_since.is_some_and(|since| planned.event_at < since);
         let opening = Opening {
             id,
             action: Action::Deprovision,
             cause,
+            engagement: planned.engagement,
             event_at: planned.event_at,
             effective_at: effective,
             received_at: now,
@@ -115,9 +117,8 @@ impl Engine {
         self.cases.insert(id, case);
         self.touch_case(id);
         self.tell_opened(now, id);
-        if overruled {
-            let summary = "Cancelled: since the plan was made, a source said that the person stays.";
-            self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
+        if let Some((_, why)) = refuted {
+            self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &format!("Cancelled: {why}."));
         } else if nowhere {
             self.park(now, id, HoldReason::UnresolvedPerson, "no address of this person is known any more");
         } else {

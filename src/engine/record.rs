@@ -39,10 +39,19 @@ pub enum StateRecord {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Windows {
     /// Within the last 24 hours.
-    pub begun: BTreeMap<PersonId, Timestamp>,
+    pub begun: BTreeMap<PersonId, Begun>,
     /// The same for each team that they were members of.
     #[serde(default)]
     pub teams: BTreeMap<TeamId, BTreeMap<PersonId, Timestamp>>,
+}
+
+/// The first intent of somebody's removal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// When.
+    pub at: Timestamp,
+    /// The source that the case goes back to.
+    pub source: String,
 }
 
 /// What people ordered, as far as it holds for everybody.

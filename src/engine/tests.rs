@@ -1,6 +1,7 @@
 //! The engine against a Heroku of a few lists, in virtual time.
 
 mod circuit;
+mod engagements;
 mod histories;
 mod orders;
 mod schedules;
@@ -168,6 +169,8 @@ fn a_cap_on_people_holds_and_lets_go_when_the_window_has_passed() {
     story.passes(minutes(5));
     assert_eq!(story.closed().len(), 1);
     assert_eq!(story.reasons(), BTreeSet::from([HoldReason::LimitReached]));
+    let held = story.engine.cases.values().next().unwrap();
+    assert_eq!(held.holds[0].detail, "1 people in 1 h, limit 1 (guards.max_people_per_hour): 1 by hr");
     story.dies();
     story.passes(minutes(5));
     assert_eq!(story.closed().len(), 1, "the window survives a restart");

@@ -59,7 +59,7 @@ impl Watch {
                     .filter(|known| remains(known.progress))
                     .map(|known| known.grant.id)
                     .collect(),
-                founded: Founded { cause: case.cause.clone(), event_at: case.event_at },
+                founded: Founded::of(case.clone()),
                 looks: 0,
                 due: now.saturating_add(LOOKS[0]).unwrap_or(Timestamp::MAX),
             })
@@ -95,7 +95,7 @@ impl Engine {
         let (person, closed_at) = (digest.person, digest.closed_at);
         let Some(mut watch) = digest.watch.take() else { return };
         self.touch_case(id);
-        if self.needs_no_look(person, &watch) {
+        if self.needs_no_look(now, person, &watch) {
             return;
         }
         let known = &self.identities.people[&person];
@@ -119,9 +119,9 @@ impl Engine {
     }
 
     /// Who is back has access rightly; of whom a case is open, that case tells.
-    fn needs_no_look(&self, person: PersonId, watch: &Watch) -> bool {
+    fn needs_no_look(&self, now: Timestamp, person: PersonId, watch: &Watch) -> bool {
         let known = self.identities.people.get(&person);
-        let stays = known.is_none_or(|known| known.stays_since.is_some_and(|since| watch.founded.event_at < since));
+        let stays = known.is_none_or(|known| watch.founded.refuted(known, now).is_some());
         stays || !self.open_cases_of(person).is_empty()
     }
 
@@ -146,6 +146,7 @@ impl Engine {
             id,
             action: Action::Deprovision,
             cause,
+            engagement: watch.founded.engagement.clone(),
             event_at: watch.founded.event_at,
             effective_at: self.digests[&old].effective_at,
             received_at: now,

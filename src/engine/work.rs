@@ -340,7 +340,7 @@ impl Engine {
             self.touch_case(id);
         }
         let before = self.windows.begun.len();
-        self.windows.begun.retain(|_, at| now.duration_since(*at) < SignedDuration::from_hours(24));
+        self.windows.begun.retain(|_, begun| now.duration_since(begun.at) < SignedDuration::from_hours(24));
         for people in self.windows.teams.values_mut() {
             people.retain(|_, at| now.duration_since(*at) < SignedDuration::from_hours(24));
         }
