@@ -20,6 +20,7 @@ fn outcomes_go_to_protobuf_and_back() {
         match record.data {
             Outcome::Closed(data) => there_and_back("CaseClosed", &*data),
             Outcome::Revoked(data) => there_and_back("GrantRevoked", &*data),
+            Outcome::Look(data) => there_and_back("AccessLook", &*data),
             Outcome::Progress(data) => there_and_back("CaseProgress", &*data),
         }
     }
@@ -28,6 +29,9 @@ fn outcomes_go_to_protobuf_and_back() {
     }
     for progress in [records::full_progress(), records::minimal_progress()] {
         there_and_back("CaseProgress", &progress);
+    }
+    for look in [records::full_look(), records::minimal_look()] {
+        there_and_back("AccessLook", &look);
     }
     for revoked in [records::full_revoked(), records::minimal_revoked()] {
         there_and_back("GrantRevoked", &revoked);
@@ -72,6 +76,7 @@ fn every_field_of_the_messages_is_a_member_of_the_json() {
     assert_eq!(unset("PersonEvent", &[json(&records::full_event()), json(&records::full_event_with_date())]), nothing);
     assert_eq!(unset("CaseClosed", &[json(&records::full_closed())]), nothing);
     assert_eq!(unset("CaseProgress", &[json(&records::full_progress())]), nothing);
+    assert_eq!(unset("AccessLook", &[json(&records::full_look())]), nothing);
     assert_eq!(unset("GrantRevoked", &[json(&records::full_revoked())]), nothing);
 }
 

@@ -7,9 +7,9 @@ use heroku_deprovisioner::model::event::{
 };
 use heroku_deprovisioner::model::ids::computed;
 use heroku_deprovisioner::model::outcome::{
-    AccessAfter, AttemptPart, CaseClosed, CaseProgress, CaseResult, CausePart, CoveragePart, Decision, ExecutedBy,
-    FollowUp, GrantPart, GrantRevoked, GuardVerdict, Hold, HoldReason, Mode, Outcome, OutcomeKind, OutcomeRecord,
-    PersonPart, Residual, Settled, TimesPart,
+    AccessAfter, AccessLook, AttemptPart, CaseClosed, CaseProgress, CaseResult, CausePart, CoveragePart, Decision,
+    ExecutedBy, FollowUp, GrantPart, GrantRevoked, GuardVerdict, Hold, HoldReason, Mode, Outcome, OutcomeKind,
+    OutcomeRecord, PersonPart, Residual, SeenGrant, Settled, TimesPart,
 };
 use heroku_deprovisioner::model::world::{Evidence, Reply, Unread};
 use heroku_deprovisioner::model::{
@@ -30,6 +30,7 @@ pub(crate) fn examples() -> Vec<OutcomeRecord> {
         record(OutcomeKind::CaseOverdue, "2026-05-30T14:03:13.207Z", Outcome::Progress(Box::new(overdue()))),
         record(OutcomeKind::GrantRevoked, "2026-05-29T14:03:19.655Z", Outcome::Revoked(Box::new(revoked()))),
         record(OutcomeKind::CaseClosed, "2026-05-29T16:40:23.918Z", Outcome::Closed(Box::new(closed()))),
+        record(OutcomeKind::AccessReappeared, "2026-05-29T16:55:30.402Z", Outcome::Look(Box::new(reappeared()))),
     ]
 }
 
@@ -80,6 +81,25 @@ pub(crate) fn full_revoked() -> GrantRevoked {
 pub(crate) fn minimal_revoked() -> GrantRevoked {
     let grant = GrantPart { settled: None, attempts: Vec::new(), ..membership(None) };
     GrantRevoked { grant, proof: Vec::new(), executed_by: ExecutedBy::default(), ..revoked() }
+}
+
+pub(crate) fn full_look() -> AccessLook {
+    let mut look = AccessLook { opened_case: Some(CaseId(computed(&["case", "again"]))), ..reappeared() };
+    look.seen[0].parent = collaboration().parent;
+    look.coverage.not_read = vec![unread("team web-legacy", "not_visible")];
+    look
+}
+
+pub(crate) fn minimal_look() -> AccessLook {
+    AccessLook {
+        access: AccessAfter::None,
+        person: minimal_person(),
+        seen: Vec::new(),
+        coverage: CoveragePart::default(),
+        next_look_at: None,
+        executed_by: ExecutedBy::default(),
+        ..reappeared()
+    }
 }
 
 /// With a moment as its effective time.
@@ -202,6 +222,7 @@ fn held() -> CaseProgress {
             reason: HoldReason::LastHumanAdmin,
             detail: "last human admin of payments".to_owned(),
             remedy: HoldReason::LastHumanAdmin.remedy().to_owned(),
+            owner: Some("platform on-call".to_owned()),
             since: at("2026-05-29T14:03:18.902Z"),
         }],
         ..opened()
@@ -215,6 +236,28 @@ fn resumed() -> CaseProgress {
 fn overdue() -> CaseProgress {
     let summary = format!("Overdue: the deadline {} has passed; it goes on, more slowly.", times().deadline);
     CaseProgress { summary, ..held() }
+}
+
+fn reappeared() -> AccessLook {
+    let closed = closed();
+    AccessLook {
+        case_id: closed.case_id,
+        summary: "Looked again: access is back: payments.".to_owned(),
+        look: 1,
+        access: AccessAfter::Remaining,
+        person: closed.person,
+        seen: vec![SeenGrant {
+            surface: Surface::TeamInvitation,
+            parent: membership(None).parent,
+            role: "member".to_owned(),
+            granted_at: Some(at("2026-05-29T16:48:02Z")),
+            granted_by: Some(email("it.ops@larkspur.example")),
+        }],
+        coverage: closed.coverage,
+        next_look_at: Some(at("2026-05-30T16:40:23.918Z")),
+        opened_case: None,
+        executed_by: closed.executed_by,
+    }
 }
 
 fn revoked() -> GrantRevoked {

@@ -6,7 +6,8 @@ use heroku_deprovisioner::model::event::{
     Action, ActorKind, AddressKind, Authenticity, Basis, Boundary, PersonEvent, WorkerType,
 };
 use heroku_deprovisioner::model::outcome::{
-    AccessAfter, CaseClosed, CaseProgress, CaseResult, Decision, GrantRevoked, HoldReason, Mode, Outcome, Settled,
+    AccessAfter, AccessLook, CaseClosed, CaseProgress, CaseResult, Decision, GrantRevoked, HoldReason, Mode, Outcome,
+    Settled,
 };
 use heroku_deprovisioner::model::world::Reply;
 use heroku_deprovisioner::model::{Parent, Surface};
@@ -20,11 +21,12 @@ use crate::protobuf::{message, pool};
 use crate::{records, text};
 
 /// Schema file and the message that mirrors it.
-pub(crate) const SCHEMAS: [(&str, &str); 4] = [
+pub(crate) const SCHEMAS: [(&str, &str); 5] = [
     ("person.v1", "PersonEvent"),
     ("case.closed.v1", "CaseClosed"),
     ("case.progress.v1", "CaseProgress"),
     ("grant.revoked.v1", "GrantRevoked"),
+    ("access.look.v1", "AccessLook"),
 ];
 
 #[test]
@@ -33,6 +35,7 @@ fn what_the_types_write_is_accepted() {
         match record.data {
             Outcome::Closed(data) => accepts("case.closed.v1", &json(&data)),
             Outcome::Revoked(data) => accepts("grant.revoked.v1", &json(&data)),
+            Outcome::Look(data) => accepts("access.look.v1", &json(&data)),
             Outcome::Progress(data) => accepts("case.progress.v1", &json(&data)),
         }
     }
@@ -128,6 +131,7 @@ fn closed_lists_hold_the_words_of_the_types() {
         ("authenticity", words::<Authenticity>()),
         ("result", words::<CaseResult>()),
         ("access_after", words::<AccessAfter>()),
+        ("access", words::<AccessAfter>()),
         ("mode", words::<Mode>()),
         ("Hold.reason", words::<HoldReason>()),
         ("guard", words::<HoldReason>()),
@@ -222,11 +226,12 @@ pub(crate) fn objects(schema: &Value) -> Vec<(String, Value)> {
     objects
 }
 
-fn outcomes() -> [(&'static str, Value, Value); 3] {
+fn outcomes() -> [(&'static str, Value, Value); 4] {
     [
         ("case.closed.v1", json(&records::full_closed()), json(&records::minimal_closed())),
         ("case.progress.v1", json(&records::full_progress()), json(&records::minimal_progress())),
         ("grant.revoked.v1", json(&records::full_revoked()), json(&records::minimal_revoked())),
+        ("access.look.v1", json(&records::full_look()), json(&records::minimal_look())),
     ]
 }
 
@@ -249,6 +254,7 @@ fn reader(name: &str) -> fn(&Value) -> Option<Value> {
         "case.closed.v1" => again::<CaseClosed>,
         "case.progress.v1" => again::<CaseProgress>,
         "grant.revoked.v1" => again::<GrantRevoked>,
+        "access.look.v1" => again::<AccessLook>,
         _ => again::<PersonEvent>,
     }
 }

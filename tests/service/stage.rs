@@ -102,6 +102,7 @@ name = "{instance}"
 hold_recheck = "1s"
 proof_patience = "1s"
 account_probe = "1s"
+circuit_probe = "1s"
 session_timeout = "6s"
 "#
     )
