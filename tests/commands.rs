@@ -1,6 +1,8 @@
 //! The commands as somebody on call meets them: the binary against a simulated Heroku, and a broker in this process.
 #![cfg(all(feature = "service", feature = "simulator"))]
 
+#[path = "commands/crowd.rs"]
+mod crowd;
 #[path = "commands/orders.rs"]
 mod orders;
 
@@ -248,10 +250,14 @@ impl Office {
 
     /// `more` is added to the configuration.
     async fn open_with(mode: &str, more: &str) -> Self {
+        Self::open_at(world(), mode, more).await
+    }
+
+    async fn open_at(world: World, mode: &str, more: &str) -> Self {
         let broker = Embedded::start().unwrap();
         broker.create_topics(&TopicNames::new("acme.")).unwrap();
         let servers = broker.settings().bootstrap_servers().to_owned();
-        let desk = Desk::with(world(), &servers, mode, more).await;
+        let desk = Desk::with(world, &servers, mode, more).await;
         Self { desk, broker, service: None }
     }
 
@@ -265,6 +271,10 @@ impl Office {
     }
 
     async fn close(mut self) {
+        self.stop().await;
+    }
+
+    async fn stop(&mut self) {
         if let Some((stop, running)) = self.service.take() {
             stop.cancel();
             running.await.unwrap();

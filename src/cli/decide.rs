@@ -13,6 +13,7 @@ use crate::model::PlanId;
 Examples:
   heroku-deprovisioner cases approve 0b6f6a3e --reason 'HR-1182'
   heroku-deprovisioner cases approve --held --reason 'HR-1182: all of sales'
+  heroku-deprovisioner cases approve --held --source hr --reason 'HR-1182'
   heroku-deprovisioner cases approve 0b6f6a3e --plan 5c1f… --reason 'HR-1182'
 
 Shows the plan with its id and asks. --plan names the plan that you have seen:
@@ -25,6 +26,9 @@ pub struct ApproveArgs {
     /// All that are held for something that an approval releases
     #[arg(long, conflicts_with = "cases")]
     pub held: bool,
+    /// Of those, only the ones that go back to this source
+    #[arg(long, value_name = "NAME", requires = "held")]
+    pub source: Option<String>,
     /// The plan that was seen
     #[arg(long, value_name = "PLAN", conflicts_with = "held")]
     pub plan: Option<PlanId>,
@@ -70,14 +74,25 @@ pub struct EnforceArgs {
 /// `cases cancel`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   heroku-deprovisioner cases cancel 0b6f6a3e --reason 'HR-1182: she stays'
+  heroku-deprovisioner cases cancel --held --source okta \
+      --reason 'INC-204: the feed was wrong'
 
 What is gone is not given back.")]
 pub struct CancelArgs {
     /// The open cases, by their ids or the beginnings of them
-    #[arg(value_name = "CASE", required = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_name = "CASE", required_unless_present = "held", value_parser = NonEmptyStringValueParser::new())]
     pub cases: Vec<String>,
+    /// All that are held, for whatever reason; asks
+    #[arg(long, conflicts_with = "cases")]
+    pub held: bool,
+    /// Of those, only the ones that go back to this source
+    #[arg(long, value_name = "NAME", requires = "held")]
+    pub source: Option<String>,
+    /// Do not ask
+    #[arg(long, short, requires = "held")]
+    pub yes: bool,
     /// Who gives it, and why.
     #[command(flatten)]
     pub given: GivenArgs,

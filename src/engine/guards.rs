@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Engine;
 use super::case::{Case, Phase};
-use super::record::Begun;
+use super::record::{Begun, TeamWindow};
 use super::revocation::Revocation;
 use crate::model::outcome::{GuardVerdict, HoldReason};
 use crate::model::world::{Account, Entries, ListRead, Member, User};
@@ -110,11 +110,11 @@ impl Engine {
         if percent >= 100 || self.windows.begun.contains_key(&case.person) {
             return None;
         }
-        let none = BTreeMap::new();
+        let none = TeamWindow::default();
         case.team_sizes.iter().find_map(|(team, size)| {
-            let begun = self.windows.teams.get(team).unwrap_or(&none);
-            let gone = begun.values().filter(|at| now.duration_since(**at) < DAY).count();
-            let members = u64::from(*size) + gone as u64;
+            let window = self.windows.teams.get(team).unwrap_or(&none);
+            let gone = window.begun.values().filter(|at| now.duration_since(**at) < DAY).count();
+            let members = u64::from(window.members.max(*size));
             let limit = if percent == 0 { 0 } else { (members * u64::from(percent) / 100).max(TEAM_LEAST) };
             let name = self.catalogue.team_name(*team).unwrap_or("?");
             (gone as u64 >= limit).then(|| {
@@ -130,8 +130,10 @@ impl Engine {
             return;
         }
         self.windows.begun.insert(case.person, Begun { at: now, source: case.cause.source.clone() });
-        for team in case.team_sizes.keys() {
-            self.windows.teams.entry(*team).or_default().insert(case.person, now);
+        for (team, size) in &case.team_sizes {
+            let window = self.windows.teams.entry(*team).or_default();
+            window.members = window.members.max(*size);
+            window.begun.insert(case.person, now);
         }
         self.touch_windows();
     }

@@ -42,7 +42,16 @@ pub struct Windows {
     pub begun: BTreeMap<PersonId, Begun>,
     /// The same for each team that they were members of.
     #[serde(default)]
-    pub teams: BTreeMap<TeamId, BTreeMap<PersonId, Timestamp>>,
+    pub teams: BTreeMap<TeamId, TeamWindow>,
+}
+
+/// Members of one team whose removal began within the last 24 hours.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamWindow {
+    /// The most members that the team had within the window.
+    pub members: u32,
+    /// Who, and when.
+    pub begun: BTreeMap<PersonId, Timestamp>,
 }
 
 /// The first intent of somebody's removal.

@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use self::story::{ME, Story, email, minutes, uuid};
 use super::fixtures::{event, policy};
 use super::policy::{OnSuspended, Policy};
+use crate::model::command::Act;
 use crate::model::event::Action;
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode, OutcomeKind};
 use crate::model::world::{ListId, Reply};
@@ -195,6 +196,18 @@ fn a_cap_on_the_share_of_a_team_holds_the_third_of_a_small_one() {
     assert_eq!((held, story.reasons()), (1, BTreeSet::from([HoldReason::LimitReached])));
     story.passes(minutes(24 * 60));
     assert_eq!(story.closed().len(), 3);
+}
+
+#[test]
+fn the_share_of_a_team_is_that_of_its_members_before_the_first_went() {
+    let mut story = Story::new(Policy { max_percent_of_team: 20, ..policy() });
+    (20..36).for_each(|person| story.heroku.members.get_mut(&1).unwrap().push((person, "member")));
+    (20..36).for_each(|person| story.leaves(person));
+    story.passes(minutes(5));
+    assert_eq!((story.heroku.members[&1].len(), story.closed().len()), (16, 4), "a fifth of twenty");
+    story.ordered(Act::Retry { cases: story.engine.cases.keys().copied().collect() });
+    story.passes(minutes(5));
+    assert_eq!(story.closed().len(), 4);
 }
 
 #[test]

@@ -341,10 +341,10 @@ impl Engine {
         }
         let before = self.windows.begun.len();
         self.windows.begun.retain(|_, begun| now.duration_since(begun.at) < SignedDuration::from_hours(24));
-        for people in self.windows.teams.values_mut() {
-            people.retain(|_, at| now.duration_since(*at) < SignedDuration::from_hours(24));
+        for team in self.windows.teams.values_mut() {
+            team.begun.retain(|_, at| now.duration_since(*at) < SignedDuration::from_hours(24));
         }
-        self.windows.teams.retain(|_, people| !people.is_empty());
+        self.windows.teams.retain(|_, team| !team.begun.is_empty());
         if before != self.windows.begun.len() {
             self.touch_windows();
         }

@@ -9,21 +9,22 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const SOURCE: &str = "[[sources]]\nname = \"hr\"\ntopic = \"acme.hr\"\nformat = \"canonical\"\ntenant = \"larkspur\"\nstart_at = \"earliest\"\n";
+pub(super) const SOURCE: &str = "[[sources]]\nname = \"hr\"\ntopic = \"acme.hr\"\nformat = \"canonical\"\ntenant = \"larkspur\"\nstart_at = \"earliest\"\n";
 
 impl Office {
-    fn commands(&self) -> Vec<Command> {
+    pub(super) fn commands(&self) -> Vec<Command> {
         let records = find(&self.broker.settings(), &TopicNames::new("acme.").commands, |_| true).unwrap();
         records.iter().map(|record| read_command(record.value.as_deref()).unwrap()).collect()
     }
 
-    fn say(&self, value: &Value) {
-        let record = OutgoingRecord { value: Some(value.to_string().into_bytes()), ..OutgoingRecord::default() };
-        send(&self.broker.settings(), "acme.hr", &[record]).unwrap();
+    pub(super) fn say(&self, values: &[Value]) {
+        let record =
+            |value: &Value| OutgoingRecord { value: Some(value.to_string().into_bytes()), ..OutgoingRecord::default() };
+        send(&self.broker.settings(), "acme.hr", &values.iter().map(record).collect::<Vec<_>>()).unwrap();
     }
 
     /// Runs until it says so; the service may need its time.
-    async fn until(&self, args: &[&str], says: impl Fn(&Said) -> bool) -> Said {
+    pub(super) async fn until(&self, args: &[&str], says: impl Fn(&Said) -> bool) -> Said {
         let began = Instant::now();
         loop {
             let said = self.desk.run(args).await;
@@ -71,7 +72,7 @@ async fn a_paused_case_waits_and_a_cancelled_one_ends() {
     office.broker.create_topic("acme.hr", 1).unwrap();
     office.serve();
     assert_eq!(office.desk.run(&["pause", "--reason", "INC-204"]).await.code, 0);
-    office.say(&statement());
+    office.say(&[statement()]);
     let listed = office.until(&["cases", "list", "--json"], |said| said.out.contains("\"paused\"")).await.json();
     let case = listed[0]["case_id"].as_str().unwrap();
     assert_eq!(office.desk.changes_asked_for(), Vec::<String>::new());
@@ -111,7 +112,7 @@ async fn a_refused_record_is_shown_and_read_again() {
         let mut office = Office::open_with("observe", &more.replace("\"larkspur\"", "\"another\"")).await;
         office.broker.create_topic("acme.hr", 1).unwrap();
         office.serve();
-        office.say(&statement());
+        office.say(&[statement()]);
         let listed = office.until(&["dead-letters", "list"], |said| said.out.contains("hr")).await;
         listed.fits_a_terminal();
         let name = listed.out.lines().last().unwrap().split_whitespace().next().unwrap().to_owned();

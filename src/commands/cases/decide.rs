@@ -20,6 +20,9 @@ use crate::exit::Exit;
 use crate::model::CaseId;
 use crate::model::command::Act;
 
+/// More cases than this are listed instead of shown each on a page of its own.
+const PAGES_MAX: usize = 10;
+
 pub(super) fn approve(
     args: &ApproveArgs,
     topics: &OwnTopics,
@@ -28,7 +31,12 @@ pub(super) fn approve(
 ) -> anyhow::Result<Exit> {
     ask::possible(args.yes || args.plan.is_some())?;
     let register = Register::read(topics)?;
-    let cases = if args.held { register.releasable() } else { register.open(&args.cases)? };
+    let releasable = |case: &&Case| case.holds.iter().any(|hold| hold.reason.is_released_by_approval());
+    let cases = if args.held {
+        register.held(args.source.as_deref()).into_iter().filter(releasable).collect()
+    } else {
+        register.open(&args.cases)?
+    };
     if cases.is_empty() {
         write!(out, "{}", paragraph("No case is held for anything that an approval releases."))?;
         return Ok(Exit::Done);
@@ -82,7 +90,20 @@ pub(super) fn cancel(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let cases = ids(&Register::read(topics)?.open(&args.cases)?);
+    if args.held {
+        ask::possible(args.yes)?;
+    }
+    let register = Register::read(topics)?;
+    let cases = if args.held { register.held(args.source.as_deref()) } else { register.open(&args.cases)? };
+    if cases.is_empty() {
+        write!(out, "{}", paragraph("No such case is held."))?;
+        return Ok(Exit::Done);
+    }
+    if args.held {
+        show(&view::list(&register.views(&ids(&cases)), clock::now()), &args.given, out)?;
+        ask::confirm(&format!("End {} as cancelled?", counted(cases.len(), "case")), args.yes)?;
+    }
+    let cases = ids(&cases);
     decided(Act::Cancel { cases }, "Cancelled", &args.given, &args.wait, topics, environment, out)
 }
 
@@ -179,13 +200,13 @@ impl Register {
         Ok(planned)
     }
 
-    /// The open cases that an approval lets go on.
-    fn releasable(&self) -> Vec<&Case> {
+    /// The open cases that wait for something, of one source or of all.
+    fn held(&self, source: Option<&str>) -> Vec<&Case> {
         let open = self.cases.values().filter_map(|case| match case {
-            Known::Open(case) => Some(case.as_ref()),
-            Known::Closed(_) => None,
+            Known::Open(case) if !case.holds.is_empty() => Some(case.as_ref()),
+            Known::Open(_) | Known::Closed(_) => None,
         });
-        open.filter(|case| case.holds.iter().any(|hold| hold.reason.is_released_by_approval())).collect()
+        open.filter(|case| source.is_none_or(|source| case.cause.source == source)).collect()
     }
 
     fn views(&self, cases: &[CaseId]) -> Vec<CaseView> {
@@ -194,6 +215,12 @@ impl Register {
 
     /// Who is held for what, and what they would lose.
     fn plan_page(&self, cases: &[&Case]) -> String {
+        if cases.len() > PAGES_MAX {
+            let grants = cases.iter().flat_map(|case| &case.revocations).filter(|known| known.is_pending()).count();
+            let all =
+                format!("{} would go in all. `cases show CASE` shows those of one case.", counted(grants, "grant"));
+            return view::list(&self.views(&ids(cases)), clock::now()) + &paragraph(&all);
+        }
         let pages: Vec<String> = self.views(&ids(cases)).iter().map(|view| view.page(clock::now())).collect();
         pages.join("\n") + "\n"
     }
