@@ -1,6 +1,8 @@
 //! The commands as somebody on call meets them: the binary against a simulated Heroku, and a broker in this process.
 #![cfg(all(feature = "service", feature = "simulator"))]
 
+#[path = "commands/change_of_mind.rs"]
+mod change_of_mind;
 #[path = "commands/crowd.rs"]
 mod crowd;
 #[path = "commands/orders.rs"]
