@@ -590,7 +590,10 @@ tenant = "larkspur.okta.com"
             assert_eq!(config.unwrap().sources[0].format.as_str(), name);
         }
         let error = errors(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", "format = \"auto\"")));
-        assert!(error.contains("`sources[0].format` wants \"canonical\" or \"okta\", found \"auto\""), "{error}");
+        assert!(
+            error.contains("`sources[0].format` wants \"canonical\", \"okta\" or \"entra\", found \"auto\""),
+            "{error}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! 1. `document`: bytes to JSON, within limits, remembering every repeated key;
 //! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge) are taken off;
 //! 3. the format's own envelope is taken off, and
-//! 4. each element is classified: both are the format's file (`canonical`, `okta`), listed in `ADAPTERS`.
+//! 4. each element is classified: both are the format's file (`canonical`, `okta`, …), listed in `ADAPTERS`.
 //!
 //! A new format is one file with one `Adapter`. Nothing here does I/O or reads the clock, and whatever a record
 //! holds, the answer is a reading: there is no error to handle and nothing panics.
@@ -13,12 +13,14 @@
 pub mod canonical;
 mod carrier;
 mod document;
+pub mod entra;
 pub mod explain;
 mod members;
 pub mod okta;
 pub mod record_file;
 mod verdict;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,8 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// The headers, in order.
     pub headers: &'a [Header<'a>],
+    /// The record's own time, for formats that name none; `None` = not known.
+    pub arrived_at: Option<Timestamp>,
 }
 
 /// How the records of one source are to be read.
@@ -96,6 +100,8 @@ pub enum Format {
     Canonical,
     /// Okta's System Log.
     Okta,
+    /// Microsoft Entra ID's audit log and change notifications.
+    Entra,
 }
 
 impl Format {
@@ -134,7 +140,7 @@ struct Adapter {
     read: fn(&Element<'_>, &Rules) -> Vec<Reading>,
 }
 
-const ADAPTERS: &[Adapter] = &[canonical::ADAPTER, okta::ADAPTER];
+const ADAPTERS: &[Adapter] = &[canonical::ADAPTER, okta::ADAPTER, entra::ADAPTER];
 
 /// Reads a record. There is at least one reading, in the order of the record's elements.
 pub fn read(record: &Record<'_>, rules: &Rules) -> Vec<Reading> {
@@ -179,7 +185,7 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
         Err(reject) => return Err(reject),
     };
     let mut found = Vec::new();
-    for element in carrier::unwrap(&delivery, &document.root, fault) {
+    for element in carrier::unwrap(&delivery, record.arrived_at, &document.root, fault) {
         match adapter_for(&element, rules) {
             Ok(adapter) => found.extend((adapter.unwrap)(element).into_iter().map(|mut inner| {
                 let fault = inner.fault.take();

@@ -250,7 +250,7 @@ fn explain_says_what_it_cannot_read() {
     let output = run(folder.path(), &["explain", "--source", "okta", "event.json"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("the configuration has no source \"okta\"; it has: none"), "{}", err(&output));
-    let output = run(folder.path(), &["explain", "--format", "entra", "event.json"]);
+    let output = run(folder.path(), &["explain", "--format", "telegraph", "event.json"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("the formats are canonical, okta"), "{}", err(&output));
 }

@@ -78,7 +78,8 @@ pub(super) fn record(event: &PersonEvent) -> anyhow::Result<Message> {
     let message = wire::person_event(event, None);
     let headers: Vec<(&str, Option<&[u8]>)> =
         message.headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))).collect();
-    let record = Record { value: Some(&message.value), headers: &headers, key: Some(message.key.as_bytes()) };
+    let record =
+        Record { value: Some(&message.value), headers: &headers, key: Some(message.key.as_bytes()), arrived_at: None };
     for reading in read(&record, &rules()) {
         match reading.verdict {
             Verdict::Event(_) => {}
@@ -133,7 +134,7 @@ mod tests {
         let event = order("HR-1182");
         let message = record(&event).unwrap();
         assert_eq!(message.key, "priya.raman@larkspur.example");
-        let record = Record { value: Some(&message.value), headers: &[], key: None };
+        let record = Record { value: Some(&message.value), ..Record::default() };
         let readings = read(&record, &rules());
         assert_eq!(readings.len(), 1);
         assert_eq!(readings[0].verdict, Verdict::Event(Box::new(event)));

@@ -1,6 +1,7 @@
 //! What any format may travel in: a JSON array, CloudEvents (structured or binary), EventBridge. Taking these off
 //! says nothing about what is inside.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Header;
@@ -22,6 +23,8 @@ pub(super) struct Element<'a> {
     pub(super) envelopes: Vec<Envelope<'a>>,
     /// What is wrong with the wrappings.
     pub(super) fault: Option<Reject>,
+    /// When the record came, for formats that name no time.
+    pub(super) arrived_at: Option<Timestamp>,
 }
 
 /// A wrapping that was taken off.
@@ -154,9 +157,20 @@ fn header<'a>(headers: &[Header<'a>], wanted: &str) -> Result<Option<&'a str>, R
 }
 
 /// Takes the general wrappings off a document. `fault` says why the data of a binary CloudEvent could not be parsed.
-pub(super) fn unwrap<'a>(delivery: &Delivery<'a>, root: &'a Value, fault: Option<Reject>) -> Vec<Element<'a>> {
-    let whole =
-        Element { scope: Place::default(), path: Place::default(), value: root, envelopes: Vec::new(), fault: None };
+pub(super) fn unwrap<'a>(
+    delivery: &Delivery<'a>,
+    arrived_at: Option<Timestamp>,
+    root: &'a Value,
+    fault: Option<Reject>,
+) -> Vec<Element<'a>> {
+    let whole = Element {
+        scope: Place::default(),
+        path: Place::default(),
+        value: root,
+        envelopes: Vec::new(),
+        fault: None,
+        arrived_at,
+    };
     match (delivery, root) {
         (Delivery::Binary(attributes), _) => vec![event_bridge(binary(attributes, fault, whole))],
         (Delivery::Plain | Delivery::Structured, Value::Array(items)) => items

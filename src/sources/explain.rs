@@ -144,11 +144,15 @@ impl From<Action> for Decision {
 pub fn answer(question: &Question<'_>) -> Answer {
     match question.holds {
         Holds::Value => {
-            let record = Record { value: Some(question.bytes), ..Record::default() };
+            let record = Record { value: Some(question.bytes), arrived_at: Some(question.now), ..Record::default() };
             explain(&record, question.rules, question.now)
         }
         Holds::Record => match RecordFile::parse(question.bytes) {
-            Ok(file) => explain(&file.record(&file.headers()), question.rules, question.now),
+            Ok(file) => explain(
+                &Record { arrived_at: Some(question.now), ..file.record(&file.headers()) },
+                question.rules,
+                question.now,
+            ),
             Err(error) => {
                 let reject = Reject::new(RejectCode::MalformedJson, error.to_string());
                 Answer { rows: vec![refused(String::new(), &reject)] }

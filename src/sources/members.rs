@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::verdict::{Reject, RejectCode};
-use crate::model::Email;
+use crate::model::{Email, SubjectKey};
 
 /// Longest text, in characters, where the format sets no other limit.
 pub(super) const TEXT_MAX: usize = 256;
@@ -138,9 +138,14 @@ impl<'a> Members<'a> {
 
     /// A member that is a whole number from 0 to 2³²−1, if it is there.
     pub(super) fn optional_u32(&self, name: &str) -> Result<Option<u32>, Reject> {
-        let Some(value) = self.map.get(name) else { return Ok(None) };
-        let number = value.as_u64().ok_or_else(|| wrong_type(&self.place(name), "a whole number"))?;
+        let Some(number) = self.optional_u64(name)? else { return Ok(None) };
         u32::try_from(number).map(Some).map_err(|_| self.invalid(name, "is too large"))
+    }
+
+    /// A member that is a whole number from 0 to 2⁶⁴−1, if it is there.
+    pub(super) fn optional_u64(&self, name: &str) -> Result<Option<u64>, Reject> {
+        let Some(value) = self.map.get(name) else { return Ok(None) };
+        value.as_u64().map(Some).ok_or_else(|| wrong_type(&self.place(name), "a whole number"))
     }
 
     /// A member that is a moment.
@@ -190,6 +195,15 @@ pub(super) fn text<'a>(value: &'a Value, place: &str, most: usize) -> Result<&'a
         return Err(Reject::new(RejectCode::ControlCharacter, format!("`{place}` holds a control character")));
     }
     Ok(text)
+}
+
+/// The key of a person: `system:tenant:id`.
+pub(super) fn person_key(system: &str, tenant: &str, id: &str) -> Result<SubjectKey, Reject> {
+    let key = format!("{system}:{tenant}:{id}");
+    if key.chars().count() > TEXT_MAX {
+        return Err(Reject::new(RejectCode::TooLong, "tenant and id are too long for a person key"));
+    }
+    Ok(SubjectKey(key))
 }
 
 /// A text that is one address.

@@ -15,10 +15,10 @@ use super::carrier::{CloudEvent, Element};
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{About, Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, FOREIGN_TYPE, Format, Rules};
+use crate::model::Email;
 use crate::model::event::{
     Action, Actor, ActorKind, Address, AddressKind, ExternalId, PersonEvent, SCHEMA_VERSION, SourceRef, Subject,
 };
-use crate::model::{Email, SubjectKey};
 
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::Okta,
@@ -208,13 +208,9 @@ fn users<'a>(event: &Members<'a>) -> Result<Vec<User<'a>>, Reject> {
 fn subject(user: &User<'_>, tenant: &str) -> Result<Subject, Reject> {
     let user = &user.members;
     let id = user.required_str("id", TEXT_MAX)?;
-    let person_key = format!("okta:{tenant}:{id}");
-    if person_key.chars().count() > TEXT_MAX {
-        return Err(Reject::new(RejectCode::TooLong, format!("`{}` is too long for a person key", user.place("id"))));
-    }
     let (email, login) = login(user)?;
     Ok(Subject {
-        person_key: SubjectKey(person_key),
+        person_key: members::person_key("okta", tenant, id)?,
         emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
         logins: login.into_iter().collect(),
         employee_id: None,

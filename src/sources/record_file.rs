@@ -85,7 +85,7 @@ impl RecordFile {
 
     /// The record, with what [`Self::headers`] returned.
     pub fn record<'a>(&'a self, headers: &'a [Header<'a>]) -> Record<'a> {
-        Record { key: self.key.as_deref(), value: self.value.as_deref(), headers }
+        Record { key: self.key.as_deref(), value: self.value.as_deref(), headers, arrived_at: None }
     }
 }
 

@@ -104,7 +104,12 @@ struct Replayed {
 fn read(letter: &Letter, record: &TopicRecord, rules: &Rules, digest: &str) -> Replayed {
     let headers: Vec<Header<'_>> =
         record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
-    let raw = Record { key: record.key.as_deref(), value: record.value.as_deref(), headers: &headers };
+    let raw = Record {
+        key: record.key.as_deref(),
+        value: record.value.as_deref(),
+        headers: &headers,
+        arrived_at: record.written_at,
+    };
     let readings = sources::read(&raw, rules);
     let element = letter.says("element");
     let is_meant = |reading: &Reading| element.is_empty() || reading.element == element;

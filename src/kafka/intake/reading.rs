@@ -1,5 +1,6 @@
 //! One source record: read it, and send what comes of it.
 
+use jiff::Timestamp;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tracing::{info, warn};
 
@@ -49,7 +50,9 @@ impl<'a> Desk<'a> {
             .headers()
             .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
             .unwrap_or_default();
-        let raw = Record { key: record.key(), value: record.payload(), headers: &headers };
+        let millis = record.timestamp().to_millis();
+        let arrived_at = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        let raw = Record { key: record.key(), value: record.payload(), headers: &headers, arrived_at };
         let readings = sources::read(&raw, &source.rules);
         let counts = &mut self.counts[self.last];
         counts.records += 1;

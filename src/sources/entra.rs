@@ -1,0 +1,127 @@
+//! Microsoft Entra ID: its audit log, from Event Hubs or Graph, and its change notifications, from Graph or Event Grid.
+//!
+//! The subject is whoever stands in `targetResources[]` as a `User`, or the object of the notification; who did it
+//! (`initiatedBy`) is never meant.
+
+mod audit;
+mod notification;
+
+use serde_json::Value;
+
+use super::carrier::{CloudEvent, Delivery, Element, Envelope};
+use super::verdict::{Reading, Reject, RejectCode};
+use super::{Adapter, FOREIGN_TYPE, Format, Rules};
+use crate::model::event::ExternalId;
+
+pub use audit::{MEANINGS, Meaning};
+
+pub(super) const ADAPTER: Adapter =
+    Adapter { format: Format::Entra, name: "entra", recognises, pass_over: |_: &Delivery<'_>, _| None, unwrap, read };
+
+/// Name of the system in keys and records.
+const SYSTEM: &str = "entra";
+
+/// Types of Event Grid's partner events.
+const EVENT_GRID_PREFIX: &str = "Microsoft.Graph.";
+
+/// Members under which Event Hubs and Graph send several elements.
+const LISTS: [&str; 2] = ["records", "value"];
+
+fn recognises(value: &Value) -> bool {
+    let of_list = |list: &Value| list.as_array().is_some_and(|items| items.iter().any(is_one));
+    is_one(value) || LISTS.iter().any(|name| value.get(name).is_some_and(of_list))
+}
+
+fn is_one(value: &Value) -> bool {
+    audit::recognises(value) || notification::recognises(value)
+}
+
+/// One element for each record or notification.
+fn unwrap(element: Element<'_>) -> Vec<Element<'_>> {
+    if is_one(element.value) {
+        return vec![element];
+    }
+    let list = LISTS.iter().find_map(|name| Some((*name, element.value.get(name)?.as_array()?)));
+    let Some((name, items)) = list else { return vec![element] };
+    let path = element.path.key(name);
+    items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| element.clone().within(Envelope::Own { source: None }, path.index(index), item))
+        .collect()
+}
+
+fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
+    if let Some(event) = element.cloud_event() {
+        if is_foreign(event, element, rules) {
+            return vec![Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE)];
+        }
+        if let Err(reject) = event.readable() {
+            return vec![Reading::reject(element.place(), reject)];
+        }
+    }
+    let read = if notification::recognises(element.value) {
+        notification::read(element, rules)
+    } else {
+        audit::read(element, rules)
+    };
+    read.unwrap_or_else(|reject| vec![Reading::reject(element.place(), reject)])
+}
+
+/// Whether a CloudEvent is none of Microsoft's. Bridges choose its type freely, so unless types are configured the data
+/// speaks for itself.
+fn is_foreign(event: &CloudEvent<'_>, element: &Element<'_>, rules: &Rules) -> bool {
+    if rules.format == Format::Entra && !rules.types.is_empty() {
+        return !rules.accepts_type(event.r#type);
+    }
+    !event.r#type.starts_with(EVENT_GRID_PREFIX) && !is_one(element.value)
+}
+
+/// The tenant: the configured one, which the record must agree with if it names one.
+fn tenant(named: Option<&str>, rules: &Rules) -> Result<String, Reject> {
+    match (&rules.tenant, named) {
+        (Some(ours), Some(named)) if !ours.eq_ignore_ascii_case(named) => {
+            Err(Reject::new(RejectCode::OtherTenant, "`tenantId` is not the source's `tenant`"))
+        }
+        (Some(ours), _) => Ok(ours.clone()),
+        (None, named) => Ok(named.unwrap_or("unknown").to_ascii_lowercase()),
+    }
+}
+
+fn object_id(tenant: &str, id: &str) -> ExternalId {
+    ExternalId {
+        system: SYSTEM.to_owned(),
+        tenant: Some(tenant.to_owned()),
+        r#type: "object_id".to_owned(),
+        value: id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_decisions_are_the_ones_taken() {
+        let documented: Vec<_> = include_str!("../../docs/sources/entra.md")
+            .split_once("\n## Decisions\n")
+            .and_then(|(_, rest)| rest.split_once("\n## "))
+            .map(|(section, _)| section)
+            .unwrap()
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"))
+            .map(|(activity, rest)| (activity, rest.split_once('`').unwrap().0))
+            .collect();
+        let mut taken: Vec<(&str, &str)> = Vec::new();
+        for (activity, meaning) in MEANINGS {
+            match meaning {
+                Meaning::States(action) => taken.push((activity, action.as_str())),
+                Meaning::ByItsChanges => {
+                    let changes = ["suspend", "cancel", "identity_update", "needs_lookup", "ignore"];
+                    taken.extend(changes.map(|decision| (*activity, decision)));
+                }
+            }
+        }
+        assert_eq!(documented, taken);
+    }
+}
