@@ -15,6 +15,8 @@ mod carrier;
 mod document;
 pub mod entra;
 pub mod explain;
+pub mod google;
+pub mod keycloak;
 mod members;
 pub mod okta;
 pub mod record_file;
@@ -102,6 +104,10 @@ pub enum Format {
     Okta,
     /// Microsoft Entra ID's audit log and change notifications.
     Entra,
+    /// Google Workspace's admin activities.
+    Google,
+    /// Keycloak's admin and user events.
+    Keycloak,
 }
 
 impl Format {
@@ -140,7 +146,7 @@ struct Adapter {
     read: fn(&Element<'_>, &Rules) -> Vec<Reading>,
 }
 
-const ADAPTERS: &[Adapter] = &[canonical::ADAPTER, okta::ADAPTER, entra::ADAPTER];
+const ADAPTERS: &[Adapter] = &[canonical::ADAPTER, okta::ADAPTER, entra::ADAPTER, google::ADAPTER, keycloak::ADAPTER];
 
 /// Reads a record. There is at least one reading, in the order of the record's elements.
 pub fn read(record: &Record<'_>, rules: &Rules) -> Vec<Reading> {
@@ -242,4 +248,13 @@ fn adapter_for(element: &Element<'_>, rules: &Rules) -> Result<&'static Adapter,
             format!("it could be {} or {}; name the format", one.name, other.name),
         )),
     }
+}
+
+#[cfg(test)]
+/// The first two columns of the table under `## Decisions` of a page of `docs/sources`.
+fn documented(page: &str) -> Vec<(&str, &str)> {
+    let (_, section) = page.split_once("\n## Decisions\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("a section after it");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"));
+    rows.map(|(name, rest)| (name, rest.split_once('`').expect("the end of the word").0)).collect()
 }

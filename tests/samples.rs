@@ -142,10 +142,14 @@ fn the_text_for_people_fits_eighty_columns() {
 /// Each page under `docs/sources` shows what `explain` prints for a sample.
 #[test]
 fn the_pages_show_what_explain_prints() {
-    let okta = include_str!("../docs/sources/okta.md");
-    assert_eq!(block(okta, "text"), explained("okta-01-event-hook-deactivate.json", &Rules::auto()).text());
-    let entra = include_str!("../docs/sources/entra.md");
-    assert_eq!(block(entra, "text"), explained("entra-02-eventhub-delete.json", &Rules::auto()).text());
+    for (page, sample) in [
+        (include_str!("../docs/sources/okta.md"), "okta-01-event-hook-deactivate.json"),
+        (include_str!("../docs/sources/entra.md"), "entra-02-eventhub-delete.json"),
+        (include_str!("../docs/sources/google.md"), "google-01-activity-suspend.json"),
+        (include_str!("../docs/sources/keycloak.md"), "keycloak-01-admin-update-disabled.json"),
+    ] {
+        assert_eq!(block(page, "text"), explained(sample, &Rules::auto()).text(), "{sample}");
+    }
     let canonical = include_str!("../docs/sources/canonical.md");
     let bytes = block(canonical, "json").into_bytes();
     let question = Question { bytes: &bytes, holds: Holds::Value, rules: &Rules::auto(), now: now() };
@@ -213,7 +217,7 @@ fn check(expected: &Expected, rules: &Rules) {
 fn configured(expected: &Expected) -> Rules {
     let types = match expected.format {
         Format::Canonical => vec![TYPE.to_owned()],
-        Format::Okta | Format::Entra | Format::Auto => Vec::new(),
+        Format::Okta | Format::Entra | Format::Google | Format::Keycloak | Format::Auto => Vec::new(),
     };
     Rules { format: expected.format, tenant: Some(expected.tenant.clone()), types, ..Rules::auto() }
 }

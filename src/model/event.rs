@@ -103,6 +103,30 @@ fn is_true(value: &bool) -> bool {
     *value
 }
 
+impl PersonEvent {
+    /// A statement that says nothing but this; it is resolved if the subject has an address.
+    pub fn new(action: Action, occurred_at: Timestamp, subject: Subject, source: SourceRef) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            action,
+            occurred_at,
+            recorded_at: None,
+            sequence: None,
+            effective: None,
+            resolved: !subject.emails.is_empty(),
+            subject,
+            source,
+            actor: None,
+            reason: None,
+            cancels: None,
+            identity_change: None,
+            correlation_id: None,
+            synthetic: false,
+            urgent: false,
+        }
+    }
+}
+
 /// When a statement takes effect: a moment or a civil date.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Effective {
@@ -171,6 +195,22 @@ pub struct Subject {
     /// Never used to match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+}
+
+impl Subject {
+    /// Somebody of whom nothing but the key is known.
+    pub fn new(person_key: SubjectKey) -> Self {
+        Self {
+            person_key,
+            emails: Vec::new(),
+            logins: Vec::new(),
+            employee_id: None,
+            external_ids: Vec::new(),
+            worker_type: None,
+            engagement_id: None,
+            display_name: None,
+        }
+    }
 }
 
 /// One address of a person.

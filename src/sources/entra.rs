@@ -103,15 +103,7 @@ mod tests {
 
     #[test]
     fn the_documented_decisions_are_the_ones_taken() {
-        let documented: Vec<_> = include_str!("../../docs/sources/entra.md")
-            .split_once("\n## Decisions\n")
-            .and_then(|(_, rest)| rest.split_once("\n## "))
-            .map(|(section, _)| section)
-            .unwrap()
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"))
-            .map(|(activity, rest)| (activity, rest.split_once('`').unwrap().0))
-            .collect();
+        let documented = crate::sources::documented(include_str!("../../docs/sources/entra.md"));
         let mut taken: Vec<(&str, &str)> = Vec::new();
         for (activity, meaning) in MEANINGS {
             match meaning {

@@ -204,11 +204,18 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
     let (decision, kind) = if event.resolved { (with_address, stated) } else { (Decision::NeedsLookup, with_address) };
     let says_only_that_something_changed = !event.resolved && !event.subject.emails.is_empty();
     let meaning = if says_only_that_something_changed { "it does not say what changed" } else { decision.meaning() };
+    let mut subject = named(&event.subject);
+    let new = event.identity_change.iter().flat_map(|change| [&change.from, &change.to]);
+    for address in new {
+        if !subject.addresses.contains(address) {
+            subject.addresses.push(address.clone());
+        }
+    }
     Explanation {
         element,
         decision,
         kind: Some(kind),
-        subject: named(&event.subject),
+        subject,
         effective_at,
         event_id: Some(event.source.event_id.clone()),
         reason: format!("{}: {meaning}", event.source.event_type),

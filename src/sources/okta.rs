@@ -17,7 +17,7 @@ use super::verdict::{About, Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, FOREIGN_TYPE, Format, Rules};
 use crate::model::Email;
 use crate::model::event::{
-    Action, Actor, ActorKind, Address, AddressKind, ExternalId, PersonEvent, SCHEMA_VERSION, SourceRef, Subject,
+    Action, Actor, ActorKind, Address, AddressKind, ExternalId, PersonEvent, SourceRef, Subject,
 };
 
 pub(super) const ADAPTER: Adapter = Adapter {
@@ -166,23 +166,13 @@ impl LogEvent {
             Ok(subject) => subject,
             Err(reject) => return Verdict::Reject(reject),
         };
+        let source = SourceRef { element, ..self.source.clone() };
+        let event = PersonEvent::new(self.action, self.occurred_at, subject, source);
         Verdict::Event(Box::new(PersonEvent {
-            schema_version: SCHEMA_VERSION,
-            action: self.action,
-            occurred_at: self.occurred_at,
-            recorded_at: None,
-            sequence: None,
-            effective: None,
-            resolved: self.resolvable && !subject.emails.is_empty(),
-            subject,
-            source: SourceRef { element, ..self.source.clone() },
+            resolved: self.resolvable && event.resolved,
             actor: self.actor.clone(),
-            reason: None,
-            cancels: None,
-            identity_change: None,
             correlation_id: self.correlation_id.clone(),
-            synthetic: false,
-            urgent: false,
+            ..event
         }))
     }
 }
@@ -210,19 +200,16 @@ fn subject(user: &User<'_>, tenant: &str) -> Result<Subject, Reject> {
     let id = user.required_str("id", TEXT_MAX)?;
     let (email, login) = login(user)?;
     Ok(Subject {
-        person_key: members::person_key("okta", tenant, id)?,
         emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
         logins: login.into_iter().collect(),
-        employee_id: None,
         external_ids: vec![ExternalId {
             system: "okta".to_owned(),
             tenant: Some(tenant.to_owned()),
             r#type: "user_id".to_owned(),
             value: id.to_owned(),
         }],
-        worker_type: None,
-        engagement_id: None,
         display_name: user.text_if_fit("displayName"),
+        ..Subject::new(members::person_key("okta", tenant, id)?)
     })
 }
 
@@ -273,15 +260,7 @@ mod tests {
 
     #[test]
     fn the_documented_decisions_are_the_ones_taken() {
-        let documented: Vec<_> = include_str!("../../docs/sources/okta.md")
-            .split_once("\n## Decisions\n")
-            .and_then(|(_, rest)| rest.split_once("\n## "))
-            .map(|(section, _)| section)
-            .unwrap()
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"))
-            .map(|(event_type, rest)| (event_type, rest.split_once('`').unwrap().0))
-            .collect();
+        let documented = crate::sources::documented(include_str!("../../docs/sources/okta.md"));
         let taken: Vec<_> = MEANINGS
             .iter()
             .map(|(event_type, meaning)| match meaning {

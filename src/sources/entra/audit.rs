@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{SYSTEM, object_id, tenant};
 use crate::model::Email;
 use crate::model::event::{
-    Action, Actor, ActorKind, Address, AddressKind, IdentityChange, PersonEvent, SCHEMA_VERSION, SourceRef, Subject,
+    Action, Actor, ActorKind, Address, AddressKind, IdentityChange, PersonEvent, SourceRef, Subject,
 };
 use crate::sources::carrier::Element;
 use crate::sources::members::{self, Members, TEXT_MAX};
@@ -145,23 +145,14 @@ impl Entry {
             },
         };
         let subject = subject(user, &self.source.tenant)?;
+        let source = SourceRef { element: ordinal, ..self.source.clone() };
+        let event = PersonEvent::new(changes.action, self.occurred_at, subject, source);
         Ok(Verdict::Event(Box::new(PersonEvent {
-            schema_version: SCHEMA_VERSION,
-            action: changes.action,
-            occurred_at: self.occurred_at,
-            recorded_at: None,
-            sequence: None,
-            effective: None,
-            resolved: changes.resolved && !subject.emails.is_empty(),
-            subject,
-            source: SourceRef { element: ordinal, ..self.source.clone() },
+            resolved: changes.resolved && event.resolved,
             actor: self.actor.clone(),
-            reason: None,
-            cancels: None,
             identity_change: changes.identity,
             correlation_id: self.correlation_id.clone(),
-            synthetic: false,
-            urgent: false,
+            ..event
         })))
     }
 }
@@ -237,14 +228,11 @@ fn subject(user: &Members<'_>, tenant: &str) -> Result<Subject, Reject> {
         None => (None, None),
     };
     Ok(Subject {
-        person_key: members::person_key(SYSTEM, tenant, id)?,
         emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
         logins: login.into_iter().collect(),
-        employee_id: None,
         external_ids: vec![object_id(tenant, id)],
-        worker_type: None,
-        engagement_id: None,
         display_name: user.text_if_fit("displayName"),
+        ..Subject::new(members::person_key(SYSTEM, tenant, id)?)
     })
 }
 

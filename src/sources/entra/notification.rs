@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{SYSTEM, object_id, tenant};
-use crate::model::event::{Action, PersonEvent, SCHEMA_VERSION, SourceRef, Subject};
+use crate::model::event::{Action, PersonEvent, SourceRef, Subject};
 use crate::sources::Rules;
 use crate::sources::carrier::Element;
 use crate::sources::members::{self, Members, TEXT_MAX};
@@ -51,38 +51,12 @@ pub(super) fn read(element: &Element<'_>, rules: &Rules) -> Result<Vec<Reading>,
         (None, Some(number)) => format!("{change}:{id}:{number}"),
         (None, None) => format!("{change}:{id}:{occurred_at}"),
     };
-    let event = PersonEvent {
-        schema_version: SCHEMA_VERSION,
-        action,
-        occurred_at,
-        recorded_at: None,
-        sequence: None,
-        effective: None,
-        subject: Subject {
-            person_key: members::person_key(SYSTEM, &tenant, id)?,
-            emails: Vec::new(),
-            logins: Vec::new(),
-            employee_id: None,
-            external_ids: vec![object_id(&tenant, id)],
-            worker_type: None,
-            engagement_id: None,
-            display_name: None,
-        },
-        source: SourceRef {
-            system: SYSTEM.to_owned(),
-            tenant,
-            event_type: format!("notification.{change}"),
-            event_id,
-            element: None,
-        },
-        actor: None,
-        reason: None,
-        cancels: None,
-        identity_change: None,
-        correlation_id: None,
-        synthetic: false,
-        resolved: false,
-        urgent: false,
+    let subject = Subject {
+        external_ids: vec![object_id(&tenant, id)],
+        ..Subject::new(members::person_key(SYSTEM, &tenant, id)?)
     };
+    let event_type = format!("notification.{change}");
+    let source = SourceRef { system: SYSTEM.to_owned(), tenant, event_type, event_id, element: None };
+    let event = PersonEvent::new(action, occurred_at, subject, source);
     Ok(vec![Reading { element: element.place(), verdict: Verdict::Event(Box::new(event)) }])
 }
