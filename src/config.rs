@@ -591,7 +591,7 @@ tenant = "larkspur.okta.com"
         }
         let error = errors(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", "format = \"auto\"")));
         assert!(
-            error.contains("`sources[0].format` wants \"canonical\", \"okta\", \"entra\", \"google\" or \"keycloak\", found \"auto\""),
+            error.contains("`sources[0].format` wants \"canonical\", \"okta\", \"entra\", \"google\", \"keycloak\", \"one_login\" or \"ping_one\", found \"auto\""),
             "{error}"
         );
     }

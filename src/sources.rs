@@ -19,6 +19,8 @@ pub mod google;
 pub mod keycloak;
 mod members;
 pub mod okta;
+pub mod one_login;
+pub mod ping_one;
 pub mod record_file;
 mod verdict;
 
@@ -108,6 +110,10 @@ pub enum Format {
     Google,
     /// Keycloak's admin and user events.
     Keycloak,
+    /// OneLogin's events.
+    OneLogin,
+    /// PingOne's audit activities.
+    PingOne,
 }
 
 impl Format {
@@ -146,7 +152,26 @@ struct Adapter {
     read: fn(&Element<'_>, &Rules) -> Vec<Reading>,
 }
 
-const ADAPTERS: &[Adapter] = &[canonical::ADAPTER, okta::ADAPTER, entra::ADAPTER, google::ADAPTER, keycloak::ADAPTER];
+const ADAPTERS: &[Adapter] = &[
+    canonical::ADAPTER,
+    okta::ADAPTER,
+    entra::ADAPTER,
+    google::ADAPTER,
+    keycloak::ADAPTER,
+    one_login::ADAPTER,
+    ping_one::ADAPTER,
+];
+
+/// The reading of an element whose CloudEvent is somebody else's or cannot be read; `None` = the format may look at it.
+/// Bridges choose the type freely, so unless types are configured the data speaks for itself.
+fn not_ours(element: &Element<'_>, rules: &Rules, recognises: fn(&serde_json::Value) -> bool) -> Option<Reading> {
+    let event = element.cloud_event()?;
+    let unwanted = !rules.types.is_empty() && !rules.accepts_type(event.r#type);
+    if unwanted || !recognises(element.value) {
+        return Some(Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE));
+    }
+    event.readable().err().map(|reject| Reading::reject(element.place(), reject))
+}
 
 /// Reads a record. There is at least one reading, in the order of the record's elements.
 pub fn read(record: &Record<'_>, rules: &Rules) -> Vec<Reading> {

@@ -147,6 +147,8 @@ fn the_pages_show_what_explain_prints() {
         (include_str!("../docs/sources/entra.md"), "entra-02-eventhub-delete.json"),
         (include_str!("../docs/sources/google.md"), "google-01-activity-suspend.json"),
         (include_str!("../docs/sources/keycloak.md"), "keycloak-01-admin-update-disabled.json"),
+        (include_str!("../docs/sources/one_login.md"), "onelogin-01-webhook-array.json"),
+        (include_str!("../docs/sources/ping_one.md"), "pingone-01-user-deleted.json"),
     ] {
         assert_eq!(block(page, "text"), explained(sample, &Rules::auto()).text(), "{sample}");
     }
@@ -215,10 +217,7 @@ fn check(expected: &Expected, rules: &Rules) {
 }
 
 fn configured(expected: &Expected) -> Rules {
-    let types = match expected.format {
-        Format::Canonical => vec![TYPE.to_owned()],
-        Format::Okta | Format::Entra | Format::Google | Format::Keycloak | Format::Auto => Vec::new(),
-    };
+    let types = if expected.format == Format::Canonical { vec![TYPE.to_owned()] } else { Vec::new() };
     Rules { format: expected.format, tenant: Some(expected.tenant.clone()), types, ..Rules::auto() }
 }
 

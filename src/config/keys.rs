@@ -122,7 +122,7 @@ pub const KEYS: &[Key] = &[
     key("sources[].name", One(Shape::Name), None, Required, "Name of the source in outcomes, metrics and logs; `operator` is taken."),
     key("sources[].topic", One(Shape::Topic), None, Required, "The topic to read."),
     key("sources[].cluster", One(Shape::Name), None, Absent("the one in `kafka`"), "Name of the cluster in `kafka_clusters` that holds the topic."),
-    key("sources[].format", One(Shape::Format), None, Required, "How its records are read."),
+    key("sources[].format", One(Shape::Format), None, Required, "How its records are read: the name of a page in docs/sources."),
     key("sources[].tenant", One(Shape::Text), None, Required, "The organisation's account at the source. A record that names another one is refused."),
     key("sources[].types", Many(Shape::Text), None, Value("[]"), "CloudEvents types accepted besides the canonical one."),
     key("sources[].start_at", One(Shape::StartAt), None, Absent("now − `max_event_age`"), "Where reading begins at the very first start."),

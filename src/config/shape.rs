@@ -101,7 +101,7 @@ impl Shape {
             Self::LogFilter => "log filter".to_owned(),
             Self::StartAt => "`earliest`, `latest` or a time".to_owned(),
             Self::Choice(words) => alternatives(words, |word| format!("`{word}`")),
-            Self::Format => alternatives(&formats(), |word| format!("`{word}`")),
+            Self::Format => "name of a format".to_owned(),
             Self::Whole { .. } => "whole number".to_owned(),
             Self::Flag => "`true` or `false`".to_owned(),
             Self::Property => "librdkafka property".to_owned(),
@@ -111,7 +111,7 @@ impl Shape {
     /// The same with its article, for a message.
     pub(super) fn with_article(self) -> String {
         let name = self.name();
-        if matches!(self, Self::Choice(_) | Self::Format | Self::Flag | Self::StartAt | Self::Servers) {
+        if matches!(self, Self::Choice(_) | Self::Flag | Self::StartAt | Self::Servers) {
             return name;
         }
         format!("{} {name}", if matches!(self, Self::Listen) { "an" } else { "a" })

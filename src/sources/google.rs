@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::carrier::{Delivery, Element, Envelope};
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
-use super::{Adapter, ELEMENTS_MAX, FOREIGN_TYPE, Format, Rules};
+use super::{Adapter, ELEMENTS_MAX, Format, Rules, not_ours};
 use crate::model::Email;
 use crate::model::event::{
     Action, Actor, ActorKind, Address, AddressKind, IdentityChange, PersonEvent, SourceRef, Subject,
@@ -59,14 +59,8 @@ fn unwrap(element: Element<'_>) -> Vec<Element<'_>> {
 }
 
 fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
-    if let Some(event) = element.cloud_event() {
-        let foreign = !recognises(element.value) || (!rules.types.is_empty() && !rules.accepts_type(event.r#type));
-        if foreign {
-            return vec![Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE)];
-        }
-        if let Err(reject) = event.readable() {
-            return vec![Reading::reject(element.place(), reject)];
-        }
+    if let Some(reading) = not_ours(element, rules, recognises) {
+        return vec![reading];
     }
     activity(element, rules).unwrap_or_else(|reject| vec![Reading::reject(element.place(), reject)])
 }

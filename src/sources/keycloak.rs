@@ -8,7 +8,7 @@ use super::carrier::{Delivery, Element};
 use super::document;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
-use super::{Adapter, FOREIGN_TYPE, Format, Rules};
+use super::{Adapter, Format, Rules, not_ours};
 use crate::model::Email;
 use crate::model::event::{
     Action, Actor, ActorKind, Address, AddressKind, ExternalId, PersonEvent, SourceRef, Subject,
@@ -50,14 +50,8 @@ fn recognises(value: &Value) -> bool {
 }
 
 fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
-    if let Some(event) = element.cloud_event() {
-        let foreign = !recognises(element.value) || (!rules.types.is_empty() && !rules.accepts_type(event.r#type));
-        if foreign {
-            return vec![Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE)];
-        }
-        if let Err(reject) = event.readable() {
-            return vec![Reading::reject(element.place(), reject)];
-        }
+    if let Some(reading) = not_ours(element, rules, recognises) {
+        return vec![reading];
     }
     let verdict = Members::of(element.value, "").and_then(|event| {
         if is_admin_event(element.value) { admin_event(&event, rules) } else { user_event(&event, rules) }
