@@ -186,6 +186,10 @@ pub struct Source {
     pub boundary: Boundary,
     /// What follows from a suspended account.
     pub on_suspended: OnSuspended,
+    /// A record of the operator's own feed; it was read as expected when the configuration was.
+    pub sample: Option<PathBuf>,
+    /// What it must be read as.
+    pub sample_says: Option<String>,
 }
 
 /// Where reading begins at the very first start.
@@ -465,6 +469,11 @@ impl Source {
         }
     }
 
+    /// What of its format nothing confirms, a sample of the operator's own included.
+    pub fn unconfirmed(&self) -> Option<&'static str> {
+        self.format.unconfirmed().filter(|_| self.sample.is_none())
+    }
+
     /// The zone of dates that name none.
     pub fn time_zone(&self) -> jiff::tz::TimeZone {
         jiff::tz::TimeZone::get(&self.zone).expect("the zone was looked up when the configuration was read")
@@ -576,6 +585,20 @@ tenant = "larkspur.okta.com"
     }
 
     #[test]
+    fn a_format_that_nothing_confirms_is_proven_by_a_sample() {
+        let source = SOURCE.replace(
+            "\"okta\"\ntenant = \"larkspur.okta.com\"",
+            "\"jump_cloud\"\ntenant = \"1234abcdef123456789abc01\"",
+        );
+        let config = parse(&format!("{LEAST}{source}")).unwrap();
+        assert!(config.sources[0].unconfirmed().is_some());
+        assert!(show::remarks(&config).iter().any(|remark| remark.contains("nothing confirms")));
+        let sample = "sample = \"tests/samples/jumpcloud-01-user-delete.json\"\nsample_says = \"deprovision praman\"\n";
+        let config = parse(&format!("{LEAST}{source}{sample}")).unwrap();
+        assert_eq!(config.sources[0].unconfirmed(), None);
+    }
+
+    #[test]
     fn a_source_is_read_by_its_own_rules() {
         let rules = parse(include_str!("../config.example.toml")).unwrap().sources[1].rules();
         assert_eq!(
@@ -591,7 +614,7 @@ tenant = "larkspur.okta.com"
         }
         let error = errors(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", "format = \"auto\"")));
         assert!(
-            error.contains("`sources[0].format` wants \"canonical\", \"okta\", \"entra\", \"google\", \"keycloak\", \"one_login\" or \"ping_one\", found \"auto\""),
+            error.contains("`sources[0].format` wants \"canonical\", \"okta\", \"entra\", \"google\", \"keycloak\", \"auth0\", \"jump_cloud\", \"one_login\" or \"ping_one\", found \"auto\""),
             "{error}"
         );
     }
@@ -779,6 +802,20 @@ tenant = "larkspur.okta.com"
             (
                 format!("{LEAST}{}", SOURCE.replace("okta.system-log", "heroku-deprovisioner.outcomes")),
                 "x.toml:9:9: `sources[0].topic` is \"heroku-deprovisioner.outcomes\", a topic of this service itself",
+            ),
+            (
+                format!("{LEAST}{SOURCE}sample = \"nowhere.json\"\n"),
+                "x.toml:12:10: `sources[0].sample` is there, and `sources[0].sample_says` is missing",
+            ),
+            (
+                format!("{LEAST}{SOURCE}sample = \"nowhere.json\"\nsample_says = \"deprovision a@x\"\n"),
+                "x.toml:12:10: `sources[0].sample` cannot be read",
+            ),
+            (
+                format!(
+                    "{LEAST}{SOURCE}sample = \"tests/samples/okta-01-event-hook-deactivate.json\"\nsample_says = \"suspend priya.raman@larkspur.example\"\n"
+                ),
+                "x.toml:13:15: `sources[0].sample_says` is not what the sample says, which is:\ndata.events[0]: deprovision",
             ),
             (format!("{LEAST}[deadlines]\nurgent = \"25h\"\n"), "x.toml:7:10: `deadlines.urgent` is longer"),
             (

@@ -285,6 +285,7 @@ pub fn policy(config: &Config) -> Policy {
                     OnSuspended::Hold => policy::OnSuspended::Hold,
                     OnSuspended::Remove => policy::OnSuspended::Remove,
                 },
+                unconfirmed: source.unconfirmed(),
             };
             (source.name.clone(), policy)
         })
@@ -294,6 +295,7 @@ pub fn policy(config: &Config) -> Policy {
         max_event_age: None,
         zone: jiff::tz::TimeZone::UTC,
         on_suspended: policy::OnSuspended::Hold,
+        unconfirmed: None,
     };
     sources.insert(OPERATOR_SOURCE.to_owned(), operator);
     Policy {

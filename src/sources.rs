@@ -10,16 +10,19 @@
 //! A new format is one file with one `Adapter`. Nothing here does I/O or reads the clock, and whatever a record
 //! holds, the answer is a reading: there is no error to handle and nothing panics.
 
+pub mod auth0;
 pub mod canonical;
 mod carrier;
 mod document;
 pub mod entra;
 pub mod explain;
 pub mod google;
+pub mod jump_cloud;
 pub mod keycloak;
 mod members;
 pub mod okta;
 pub mod one_login;
+pub mod own_sample;
 pub mod ping_one;
 pub mod record_file;
 mod verdict;
@@ -110,6 +113,10 @@ pub enum Format {
     Google,
     /// Keycloak's admin and user events.
     Keycloak,
+    /// Auth0's event streams and log streams.
+    Auth0,
+    /// JumpCloud's Directory Insights.
+    JumpCloud,
     /// OneLogin's events.
     OneLogin,
     /// PingOne's audit activities.
@@ -132,6 +139,12 @@ impl Format {
         self.adapter().map_or("auto", |adapter| adapter.name)
     }
 
+    /// What of its shape no public source confirms: nobody is removed by it until a record of the operator's own reads as
+    /// expected.
+    pub fn unconfirmed(self) -> Option<&'static str> {
+        self.adapter().and_then(|adapter| adapter.unconfirmed)
+    }
+
     fn adapter(self) -> Option<&'static Adapter> {
         ADAPTERS.iter().find(|adapter| adapter.format == self)
     }
@@ -142,6 +155,8 @@ struct Adapter {
     format: Format,
     /// As it stands in the configuration.
     name: &'static str,
+    /// What of its shape no public source confirms; `None` = all that decides is confirmed.
+    unconfirmed: Option<&'static str>,
     /// Whether a value, freed of its general carriers, has this format's shape. Two formats must never both say yes.
     recognises: fn(&serde_json::Value) -> bool,
     /// Passes over a record that holds nothing relevant, at the cost of skipping its JSON; `None` = read it in full.
@@ -158,6 +173,8 @@ const ADAPTERS: &[Adapter] = &[
     entra::ADAPTER,
     google::ADAPTER,
     keycloak::ADAPTER,
+    auth0::ADAPTER,
+    jump_cloud::ADAPTER,
     one_login::ADAPTER,
     ping_one::ADAPTER,
 ];

@@ -59,7 +59,7 @@ fn samples() -> Vec<Expected> {
             ids: list(ids)
                 .iter()
                 .map(|id| id.split_once(' ').unwrap())
-                .map(|(name, id)| (name.to_owned(), id.to_owned()))
+                .map(|(name, id)| (name.to_owned(), id.replace('¦', "|")))
                 .collect(),
             effective_at: Some(effective.to_owned()).filter(|at| !at.is_empty()),
         });
@@ -147,6 +147,8 @@ fn the_pages_show_what_explain_prints() {
         (include_str!("../docs/sources/entra.md"), "entra-02-eventhub-delete.json"),
         (include_str!("../docs/sources/google.md"), "google-01-activity-suspend.json"),
         (include_str!("../docs/sources/keycloak.md"), "keycloak-01-admin-update-disabled.json"),
+        (include_str!("../docs/sources/auth0.md"), "auth0-01-event-stream-user-deleted.json"),
+        (include_str!("../docs/sources/jump_cloud.md"), "jumpcloud-01-user-delete.json"),
         (include_str!("../docs/sources/one_login.md"), "onelogin-01-webhook-array.json"),
         (include_str!("../docs/sources/ping_one.md"), "pingone-01-user-deleted.json"),
     ] {

@@ -131,6 +131,8 @@ pub const KEYS: &[Key] = &[
     key("sources[].zone", One(Shape::Zone), None, Value("\"UTC\""), "Time zone of dates that name none."),
     key("sources[].boundary", One(Shape::Choice(&["end_of_day", "start_of_day"])), None, Value("\"end_of_day\""), "Which end of a date counts; `end_of_day` = the last day is worked."),
     key("sources[].on_suspended", One(Shape::Choice(&["ignore", "hold", "remove"])), None, Value("\"hold\""), "What follows from a suspended account."),
+    key("sources[].sample", One(Shape::Path), None, Absent("none"), "A record of your own feed; for formats that are not confirmed, whose plans are held otherwise."),
+    key("sources[].sample_says", One(Shape::Text), None, Absent("none"), "What the sample must be read as: a decision, and an address or an id."),
 
     key("teams.*.mode", MODE, None, Required, "Mode for one Heroku team; may only be stricter than the mode at the top."),
 

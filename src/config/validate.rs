@@ -1,11 +1,15 @@
 //! What no single value shows: whether the settings fit together.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::problem::{Layer, Place, Problem};
 use super::shape::Shape;
 use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER};
 use crate::model::outcome::Mode;
+use crate::sources::explain::Holds;
+use crate::sources::record_file::SUFFIX;
+use crate::sources::{Rules, own_sample};
 
 /// The topics that the service owns, by what follows the prefix.
 const OWN_TOPICS: [&str; 6] = ["events", "state", "commands", "outcomes", "dead-letters", "requests"];
@@ -37,6 +41,13 @@ pub fn remarks(config: &Config) -> Vec<String> {
     if config.mode == Mode::Observe {
         remarks.push("mode is \"observe\": cases are planned, nothing is removed".to_owned());
     }
+    remarks.extend(config.sources.iter().filter_map(|source| {
+        let what = source.unconfirmed()?;
+        Some(format!(
+            "source {:?}: nothing confirms {what}; its plans wait for an approval until `sample` proves it",
+            source.name
+        ))
+    }));
     let sources = config.sources.iter().filter(|source| source.mode == Some(Mode::Enforce));
     let teams = config.teams.iter().filter(|(_, rule)| rule.mode == Mode::Enforce);
     let sources = sources.map(|source| format!("source {:?}", source.name));
@@ -165,6 +176,25 @@ impl Checks<'_> {
                     "a topic is read by one source only",
                 );
             }
+            match (&source.sample, &source.sample_says) {
+                (Some(sample), Some(says)) => {
+                    if let Err((path, message)) = sample_is_read_as(sample, says, &source.rules()) {
+                        let remedy = "`heroku-deprovisioner explain --source NAME FILE` shows how a record is read";
+                        self.problem(&[&at(path)], format!("`{}` {message}", at(path)), remedy);
+                    }
+                }
+                (Some(_), None) => self.problem(
+                    &[&at("sample")],
+                    format!("`{}` is there, and `{}` is missing", at("sample"), at("sample_says")),
+                    "say what it must be read as, such as \"deprovision priya@larkspur.example\"",
+                ),
+                (None, Some(_)) => self.problem(
+                    &[&at("sample_says")],
+                    format!("`{}` is there, and `{}` is missing", at("sample_says"), at("sample")),
+                    "name the file",
+                ),
+                (None, None) => {}
+            }
             let own = source.topic.strip_prefix(&config.kafka.prefix).filter(|rest| OWN_TOPICS.contains(rest));
             if source.cluster.is_none() && own.is_some() {
                 self.problem(
@@ -227,4 +257,11 @@ impl Checks<'_> {
             );
         }
     }
+}
+
+/// Reads the operator's own record as the source would; the key at fault and what is wrong with it.
+fn sample_is_read_as(sample: &Path, says: &str, rules: &Rules) -> Result<(), (&'static str, String)> {
+    let bytes = std::fs::read(sample).map_err(|error| ("sample", format!("cannot be read: {error}")))?;
+    let holds = if sample.to_string_lossy().ends_with(SUFFIX) { Holds::Record } else { Holds::Value };
+    own_sample::proves(&bytes, holds, rules, says).map_err(|message| ("sample_says", message))
 }

@@ -185,31 +185,41 @@ impl Engine {
     /// What can be said of a fresh case without asking Heroku.
     fn examine(&mut self, now: Timestamp, id: CaseId, normalised: &Normalised) {
         let event = &normalised.event;
-        let case = &self.cases[&id];
-        let named_elsewhere = event.subject.emails.iter().any(|address| address.kind != AddressKind::Personal);
-        if case.addresses.is_empty() {
-            if named_elsewhere {
-                let summary = "Refused: none of the person's addresses is in a company domain.";
-                self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
-            } else {
-                self.park(now, id, HoldReason::UnresolvedPerson, "no address of this person is known");
-            }
+        let nowhere = self.cases[&id].addresses.is_empty();
+        if nowhere && event.subject.emails.iter().any(|address| address.kind != AddressKind::Personal) {
+            let summary = "Refused: none of the person's addresses is in a company domain.";
+            self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
             return;
         }
         if self.refuses(now, id) {
             return;
         }
-        let limit = self.policy.sources.get(&normalised.origin.source).and_then(|source| source.max_event_age);
-        let age = normalised.origin.received_at.duration_since(event.occurred_at);
-        if let Some(limit) = limit.filter(|limit| age > *limit) {
-            let detail = format!(
-                "the event was {} h old when it was read, limit {} h (max_event_age of source {})",
-                age.as_hours(),
-                limit.as_hours(),
-                normalised.origin.source
-            );
-            self.bar(now, id, HoldReason::EventTooOld, &detail);
+        // Also of somebody whose address is learned later.
+        if let Some((reason, detail)) = self.doubted(normalised) {
+            self.bar(now, id, reason, &detail);
         }
+        if nowhere {
+            self.park(now, id, HoldReason::UnresolvedPerson, "no address of this person is known");
+        }
+    }
+
+    /// Why a plan must be approved before it is carried out.
+    fn doubted(&self, normalised: &Normalised) -> Option<(HoldReason, String)> {
+        let name = &normalised.origin.source;
+        let source = self.policy.sources.get(name)?;
+        if let Some(what) = source.unconfirmed {
+            let detail = format!("nothing confirms {what}, and source {name} names no sample");
+            return Some((HoldReason::FormatUnconfirmed, detail));
+        }
+        let limit = source.max_event_age?;
+        let age = normalised.origin.received_at.duration_since(normalised.event.occurred_at);
+        (age > limit).then(|| {
+            let (hours, limit) = (age.as_hours(), limit.as_hours());
+            let detail = format!(
+                "the event was {hours} h old when it was read, limit {limit} h (max_event_age of source {name})"
+            );
+            (HoldReason::EventTooOld, detail)
+        })
     }
 
     /// Ends the case of somebody whose address alone says that they are never removed.

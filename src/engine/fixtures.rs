@@ -28,6 +28,7 @@ pub(crate) fn policy() -> Policy {
         max_event_age: Some(SignedDuration::from_hours(24 * 7)),
         zone: TimeZone::UTC,
         on_suspended: OnSuspended::Hold,
+        unconfirmed: None,
     };
     Policy {
         mode: Mode::Enforce,

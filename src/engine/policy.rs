@@ -60,6 +60,8 @@ pub struct SourcePolicy {
     pub zone: TimeZone,
     /// What a suspension does.
     pub on_suspended: OnSuspended,
+    /// What of its format nothing confirms: its plans wait for an approval.
+    pub unconfirmed: Option<&'static str>,
 }
 
 /// What becomes of access that is back after the end of a case.

@@ -14,6 +14,7 @@ use jiff::SignedDuration;
 
 use self::story::{ME, Story, email, minutes, uuid};
 use super::fixtures::{event, policy};
+use super::plan::plan_id;
 use super::policy::{OnSuspended, Policy};
 use crate::model::command::Act;
 use crate::model::event::Action;
@@ -367,4 +368,30 @@ fn while_an_address_leads_to_two_accounts_nothing_is_removed() {
     story.passes(minutes(5));
     assert!(story.heroku.members[&1].contains(&(9, "admin")) && story.heroku.removals.is_empty());
     assert!(story.reasons().contains(&HoldReason::AmbiguousAccount), "{:?}", story.reasons());
+}
+
+#[test]
+fn what_nothing_confirms_waits_for_an_approval_also_when_the_address_comes_later() {
+    let mut policy = policy();
+    policy.sources.get_mut("hr").unwrap().unconfirmed = Some("the shape");
+    let mut story = Story::new(policy);
+    let mut left = event("hr:larkspur:1", "left-1", email(1).expose());
+    left.occurred_at = story.now;
+    left.subject.emails.clear();
+    left.resolved = false;
+    story.hears(left);
+    story.passes(minutes(1));
+    let both = BTreeSet::from([HoldReason::FormatUnconfirmed, HoldReason::UnresolvedPerson]);
+    assert_eq!(story.reasons(), both);
+    let mut named = event("hr:larkspur:1", "named", email(1).expose());
+    named.action = Action::IdentityUpdate;
+    story.hears(named);
+    story.passes(minutes(5));
+    assert!(story.heroku.removals.is_empty());
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::FormatUnconfirmed]));
+    let case = *story.engine.cases.keys().next().unwrap();
+    let plan = plan_id(story.engine.cases.values());
+    story.ordered(Act::Approve { cases: vec![case], plan });
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
 }

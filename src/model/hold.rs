@@ -20,6 +20,8 @@ pub enum HoldReason {
     AccountChanged,
     /// The event is older than the source's `max_event_age`.
     EventTooOld,
+    /// The source's format is not confirmed, and no sample of the operator's own proves it.
+    FormatUnconfirmed,
     /// The source says suspended, and its policy is to wait.
     Suspended,
     /// More grants than one plan may hold.
@@ -36,7 +38,7 @@ pub enum HoldReason {
 
 impl HoldReason {
     /// All, for the runbook's headings and the metric's labels.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::CoverageIncomplete,
         Self::LastHumanAdmin,
         Self::LimitReached,
@@ -44,6 +46,7 @@ impl HoldReason {
         Self::AmbiguousAccount,
         Self::AccountChanged,
         Self::EventTooOld,
+        Self::FormatUnconfirmed,
         Self::Suspended,
         Self::PlanTooLarge,
         Self::UnresolvedPerson,
@@ -62,6 +65,7 @@ impl HoldReason {
             Self::AmbiguousAccount => "ambiguous_account",
             Self::AccountChanged => "account_changed",
             Self::EventTooOld => "event_too_old",
+            Self::FormatUnconfirmed => "format_unconfirmed",
             Self::Suspended => "suspended",
             Self::PlanTooLarge => "plan_too_large",
             Self::UnresolvedPerson => "unresolved_person",
@@ -74,7 +78,9 @@ impl HoldReason {
     /// Whether a human's approval of the plan lets it go on.
     pub fn is_released_by_approval(self) -> bool {
         match self {
-            Self::LimitReached | Self::EventTooOld | Self::Suspended | Self::PlanChanged => true,
+            Self::LimitReached | Self::EventTooOld | Self::FormatUnconfirmed | Self::Suspended | Self::PlanChanged => {
+                true
+            }
             Self::CoverageIncomplete
             | Self::LastHumanAdmin
             | Self::CircuitOpen
@@ -108,6 +114,9 @@ impl HoldReason {
             }
             Self::EventTooOld => {
                 "check that the person has left, then run `heroku-deprovisioner cases approve` or `cases cancel`"
+            }
+            Self::FormatUnconfirmed => {
+                "look at the plan and approve it (`heroku-deprovisioner cases approve`); for good, name a record of your own in `sample` and `sample_says` of the source"
             }
             Self::Suspended => {
                 "send a deprovision event when the person has left, or a cancel event when they are back"

@@ -13,7 +13,7 @@ use crate::model::event::{
 };
 
 pub(super) const ADAPTER: Adapter =
-    Adapter { format: Format::Canonical, name: "canonical", recognises, pass_over, unwrap, read };
+    Adapter { format: Format::Canonical, name: "canonical", unconfirmed: None, recognises, pass_over, unwrap, read };
 
 /// Longest `reason`: a code, not prose.
 const REASON_MAX: usize = 64;

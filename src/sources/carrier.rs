@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Header;
 use super::document::Place;
-use super::members::{Members, TEXT_MAX};
+use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reject, RejectCode};
 
 /// One element on its way out of its wrappings.
@@ -44,6 +44,9 @@ pub(super) enum Envelope<'a> {
 /// What a CloudEvent's attributes say.
 #[derive(Debug, Clone)]
 pub(super) struct CloudEvent<'a> {
+    pub(super) id: &'a str,
+    /// As far as it is one.
+    pub(super) time: Option<Timestamp>,
     pub(super) r#type: &'a str,
     pub(super) source: &'a str,
     /// Where the event itself stands, as against its data.
@@ -116,6 +119,7 @@ pub(super) enum Delivery<'a> {
 pub(super) struct Attributes<'a> {
     specversion: &'a str,
     id: Option<&'a str>,
+    time: Option<&'a str>,
     source: Option<&'a str>,
     r#type: Option<&'a str>,
     content_type: Option<&'a str>,
@@ -130,13 +134,14 @@ impl<'a> Delivery<'a> {
         let content_type = header(headers, "content-type")?;
         let specversion = header(headers, "ce_specversion")?;
         let id = header(headers, "ce_id")?;
+        let time = header(headers, "ce_time")?;
         let source = header(headers, "ce_source")?;
         let r#type = header(headers, "ce_type")?;
         if content_type.is_some_and(|name| starts_with_ignoring_case(name, "application/cloudevents")) {
             return Ok(Self::Structured);
         }
         Ok(match specversion {
-            Some(specversion) => Self::Binary(Attributes { specversion, id, source, r#type, content_type }),
+            Some(specversion) => Self::Binary(Attributes { specversion, id, time, source, r#type, content_type }),
             None => Self::Plain,
         })
     }
@@ -193,8 +198,9 @@ fn binary<'a>(attributes: &Attributes<'a>, fault: Option<Reject>, element: Eleme
     };
     let read = || {
         version(attributes.specversion)?;
-        required(attributes.id, "id")?;
         let event = CloudEvent {
+            id: required(attributes.id, "id")?,
+            time: attributes.time.and_then(members::rfc3339),
             r#type: required(attributes.r#type, "type")?,
             source: required(attributes.source, "source")?,
             place: Place::default(),
@@ -224,8 +230,9 @@ fn structured<'a>(delivery: &Delivery<'a>, element: Element<'a>) -> Element<'a> 
     let read = || {
         let members = Members::of(value, "")?;
         version(members.required_str("specversion", TEXT_MAX)?)?;
-        members.required_str("id", TEXT_MAX)?;
         Ok(CloudEvent {
+            id: members.required_str("id", TEXT_MAX)?,
+            time: members.optional_time("time").ok().flatten(),
             r#type: members.required_str("type", TEXT_MAX)?,
             source: members.required_str("source", TEXT_MAX)?,
             place: element.path.clone(),

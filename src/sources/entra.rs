@@ -15,8 +15,15 @@ use crate::model::event::ExternalId;
 
 pub use audit::{MEANINGS, Meaning};
 
-pub(super) const ADAPTER: Adapter =
-    Adapter { format: Format::Entra, name: "entra", recognises, pass_over: |_: &Delivery<'_>, _| None, unwrap, read };
+pub(super) const ADAPTER: Adapter = Adapter {
+    format: Format::Entra,
+    name: "entra",
+    unconfirmed: None,
+    recognises,
+    pass_over: |_: &Delivery<'_>, _| None,
+    unwrap,
+    read,
+};
 
 /// Name of the system in keys and records.
 const SYSTEM: &str = "entra";

@@ -14,8 +14,15 @@ use crate::model::event::{
     Action, Actor, ActorKind, Address, AddressKind, IdentityChange, PersonEvent, SourceRef, Subject,
 };
 
-pub(super) const ADAPTER: Adapter =
-    Adapter { format: Format::Google, name: "google", recognises, pass_over: |_: &Delivery<'_>, _| None, unwrap, read };
+pub(super) const ADAPTER: Adapter = Adapter {
+    format: Format::Google,
+    name: "google",
+    unconfirmed: None,
+    recognises,
+    pass_over: |_: &Delivery<'_>, _| None,
+    unwrap,
+    read,
+};
 
 const SYSTEM: &str = "google";
 const ACTIVITY: &str = "admin#reports#activity";

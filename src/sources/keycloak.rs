@@ -17,6 +17,7 @@ use crate::model::event::{
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::Keycloak,
     name: "keycloak",
+    unconfirmed: None,
     recognises,
     pass_over: |_: &Delivery<'_>, _| None,
     unwrap: |element| vec![element],

@@ -227,7 +227,7 @@ fn acts_on_its_surroundings(character: char) -> bool {
 }
 
 /// RFC 3339 alone: the parser behind it would also take other spellings of ISO 8601.
-fn rfc3339(text: &str) -> Option<Timestamp> {
+pub(super) fn rfc3339(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     let (head, tail) = bytes.split_at_checked(19)?;
     let tail = match tail.strip_prefix(b".") {

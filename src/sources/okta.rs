@@ -23,6 +23,7 @@ use crate::model::event::{
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::Okta,
     name: "okta",
+    unconfirmed: None,
     recognises,
     pass_over: pass_over::pass_over,
     unwrap: event_hook::unwrap,

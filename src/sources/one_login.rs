@@ -13,6 +13,7 @@ use crate::model::event::{Action, Actor, ActorKind, ExternalId, PersonEvent, Sou
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::OneLogin,
     name: "one_login",
+    unconfirmed: None,
     recognises,
     pass_over: |_: &Delivery<'_>, _| None,
     unwrap: |element| vec![element],

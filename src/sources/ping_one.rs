@@ -14,6 +14,7 @@ use crate::model::event::{
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::PingOne,
     name: "ping_one",
+    unconfirmed: None,
     recognises,
     pass_over: |_: &Delivery<'_>, _| None,
     unwrap: |element| vec![element],

@@ -1,0 +1,100 @@
+//! JumpCloud's Directory Insights. The subject is the resource; `initiated_by` did it and is never meant.
+
+use serde_json::Value;
+
+use super::carrier::{Delivery, Element};
+use super::members::{self, Members, TEXT_MAX};
+use super::verdict::{Reading, Reject, RejectCode, Verdict};
+use super::{Adapter, Format, Rules, not_ours};
+use crate::model::Email;
+use crate::model::event::{
+    Action, Actor, ActorKind, Address, AddressKind, ExternalId, PersonEvent, SourceRef, Subject,
+};
+
+pub(super) const ADAPTER: Adapter = Adapter {
+    format: Format::JumpCloud,
+    name: "jump_cloud",
+    unconfirmed: Some("the members of `resource` of a `user_delete`"),
+    recognises,
+    pass_over: |_: &Delivery<'_>, _| None,
+    unwrap: |element| vec![element],
+    read,
+};
+
+const SYSTEM: &str = "jump_cloud";
+
+/// The events that mean something here, as `docs/sources/jump_cloud.md` lists them. Every other one is ignored.
+pub const MEANINGS: &[(&str, Action)] = &[("user_delete", Action::Deprovision)];
+
+fn recognises(value: &Value) -> bool {
+    ["event_type", "service", "organization"].iter().all(|name| value.get(name).is_some_and(Value::is_string))
+}
+
+fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
+    if let Some(reading) = not_ours(element, rules, recognises) {
+        return vec![reading];
+    }
+    let verdict = Members::of(element.value, "").and_then(|event| classify(&event, rules));
+    vec![Reading { element: element.place(), verdict: verdict.unwrap_or_else(Verdict::Reject) }]
+}
+
+fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
+    let ignored = |reason: &'static str| Ok(Verdict::Ignore { reason: reason.into(), about: None });
+    let kind = event.required_str("event_type", TEXT_MAX)?;
+    let meaning = MEANINGS.iter().find(|(known, _)| *known == kind);
+    let (Some((_, action)), "directory") = (meaning, event.required_str("service", TEXT_MAX)?) else {
+        return ignored("an event that is not about leaving");
+    };
+    if event.optional_bool("success")? == Some(false) {
+        return ignored("`success` is false: it did not happen");
+    }
+    let tenant = event.required_text("organization", TEXT_MAX)?;
+    if rules.tenant.as_ref().is_some_and(|ours| *ours != tenant) {
+        return Err(Reject::new(RejectCode::OtherTenant, "`organization` is not the source's `tenant`"));
+    }
+    let user = event.object("resource")?;
+    if user.optional_str("type", TEXT_MAX)?.is_some_and(|kind| kind != "user") {
+        return Err(Reject::new(RejectCode::MissingSubject, "`resource` is no user; who did it is never meant"));
+    }
+    let id = user.required_str("id", TEXT_MAX)?;
+    let name = user.optional_text("username", TEXT_MAX)?;
+    let email = name.as_deref().and_then(|name| Email::parse(name).ok());
+    let subject = Subject {
+        emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
+        logins: name.into_iter().collect(),
+        external_ids: vec![ExternalId {
+            system: SYSTEM.to_owned(),
+            tenant: Some(tenant.clone()),
+            r#type: "user_id".to_owned(),
+            value: id.to_owned(),
+        }],
+        ..Subject::new(members::person_key(SYSTEM, &tenant, id)?)
+    };
+    let source = SourceRef {
+        system: SYSTEM.to_owned(),
+        tenant,
+        event_type: kind.to_owned(),
+        event_id: event.required_text("id", TEXT_MAX)?,
+        element: None,
+    };
+    let actor = event.optional_object("initiated_by").ok().flatten().map(|by| Actor {
+        kind: ActorKind::Unknown,
+        id: by.text_if_fit("id"),
+        email: by.text_if_fit("email"),
+        name: None,
+    });
+    let said = PersonEvent::new(*action, event.required_time("timestamp")?, subject, source);
+    Ok(Verdict::Event(Box::new(PersonEvent { actor, ..said })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_decisions_are_the_ones_taken() {
+        let documented = crate::sources::documented(include_str!("../../docs/sources/jump_cloud.md"));
+        let taken: Vec<_> = MEANINGS.iter().map(|(name, action)| (*name, action.as_str())).collect();
+        assert_eq!(documented, taken);
+    }
+}
