@@ -39,7 +39,8 @@ pub use verdict::{About, Reading, Reject, RejectCode, Verdict};
 /// Longest record value that is read, in bytes. Longer ones are refused before anything is parsed.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Most elements that one record may hold; the largest page of Okta's System Log has 1,000.
+/// Most elements that one record may hold, and most people that it may name; the largest page of Okta's System Log has
+/// 1,000 elements.
 pub const ELEMENTS_MAX: usize = 5_000;
 
 const FOREIGN_TYPE: &str = "a CloudEvent of a type that is not accepted";
@@ -243,7 +244,7 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
             Err(reading) => found.push((element, Err(reading))),
         }
         if found.len() > ELEMENTS_MAX {
-            return Err(Reject::new(RejectCode::TooManyElements, format!("more than {ELEMENTS_MAX} elements")));
+            return Err(too_many("elements"));
         }
     }
     if found.is_empty() {
@@ -260,8 +261,15 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
             (None, Err(reading)) => readings.push(reading),
             (None, Ok(adapter)) => readings.extend((adapter.read)(&element, rules)),
         }
+        if readings.len() > ELEMENTS_MAX {
+            return Err(too_many("people"));
+        }
     }
     Ok(readings)
+}
+
+fn too_many(what: &str) -> Reject {
+    Reject::new(RejectCode::TooManyElements, format!("more than {ELEMENTS_MAX} {what}"))
 }
 
 /// The configured format, or with [`Format::Auto`] the only one that recognises the element.

@@ -485,6 +485,13 @@ fn limits_hold_for_the_whole_record() {
     }
     let hook = event_hook(&vec![json!({ "eventType": "user.session.start" }); ELEMENTS_MAX + 1]);
     assert_eq!(code(&only(read_json(&hook, &okta()))), Some(RejectCode::TooManyElements));
+    // Few elements, each of which names many people.
+    let users: Vec<_> = (0..ELEMENTS_MAX / 2).map(|id| json!({ "type": "User", "id": id.to_string() })).collect();
+    let mut event = log_event();
+    event["target"] = json!(users);
+    assert_eq!(read_json(&event_hook(&[event.clone(), event.clone()]), &okta()).len(), ELEMENTS_MAX);
+    let three = event_hook(&[event.clone(), event.clone(), event]);
+    assert_eq!(code(&only(read_json(&three, &okta()))), Some(RejectCode::TooManyElements));
 }
 
 #[test]

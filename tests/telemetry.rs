@@ -248,6 +248,11 @@ fn what_is_no_trace_context_is_not_handed_on() {
         assert_eq!(trace::traceparent(&span, Some(text)), None, "{text:?}");
     }
     assert_eq!(trace::current_traceparent(None), None);
+    // Valid, and yet no request could carry it as it stands.
+    let later = SOURCE.replacen("00-", "01-", 1);
+    for text in [format!(" {SOURCE}\n"), format!("{SOURCE}\u{2028}"), format!("{later}-\r\nx: y")] {
+        assert_eq!(trace::traceparent(&span, Some(&text)).as_deref(), Some(SOURCE), "{text:?}");
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -99,6 +99,12 @@ pub enum RecordError {
         #[source]
         source: serde_json::Error,
     },
+    /// What it says belongs under another key: two records would speak of one thing, and compaction keep both.
+    #[error("state record `{0}` holds what belongs under another key")]
+    Misplaced(String),
+    /// A case that is open and closed, or neither.
+    #[error("state record `{0}` is not of one case, open or closed")]
+    Case(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -151,19 +157,31 @@ pub const CIRCUIT_KEY: &str = "circuit";
 pub const ORDERS_KEY: &str = "orders";
 
 impl StateRecord {
+    /// The key for the topic.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Person(person) => person_key(person.id),
+            Self::Alias(alias, _) => alias_key(alias),
+            Self::Case(case) => case_key(case.id),
+            Self::Digest(digest) => case_key(digest.id),
+            Self::Windows(_) => WINDOWS_KEY.to_owned(),
+            Self::Circuit(_) => CIRCUIT_KEY.to_owned(),
+            Self::Orders(_) => ORDERS_KEY.to_owned(),
+        }
+    }
+
     /// Key and value for the topic.
     pub fn encode(&self) -> (String, Vec<u8>) {
-        match self {
-            Self::Person(person) => (person_key(person.id), encode(person)),
-            Self::Alias(alias, person) => (alias_key(alias), encode(&AliasContent { person: *person })),
-            Self::Case(case) => (case_key(case.id), encode(&CaseContent { open: Some(case.clone()), closed: None })),
-            Self::Digest(digest) => {
-                (case_key(digest.id), encode(&CaseContent { open: None, closed: Some(digest.clone()) }))
-            }
-            Self::Circuit(circuit) => (CIRCUIT_KEY.to_owned(), encode(circuit)),
-            Self::Windows(windows) => (WINDOWS_KEY.to_owned(), encode(windows)),
-            Self::Orders(orders) => (ORDERS_KEY.to_owned(), encode(orders)),
-        }
+        let value = match self {
+            Self::Person(person) => encode(person),
+            Self::Alias(_, person) => encode(&AliasContent { person: *person }),
+            Self::Case(case) => encode(&CaseContent { open: Some(case.clone()), closed: None }),
+            Self::Digest(digest) => encode(&CaseContent { open: None, closed: Some(digest.clone()) }),
+            Self::Windows(windows) => encode(windows),
+            Self::Circuit(circuit) => encode(circuit),
+            Self::Orders(orders) => encode(orders),
+        };
+        (self.key(), value)
     }
 
     /// Offset of the first record of the commands topic that the state has not seen, if this record says it.
@@ -182,8 +200,13 @@ impl StateRecord {
     /// Reads a record back.
     ///
     /// # Errors
-    /// When the key is unknown, the version is newer, or the content is not what it should be.
+    /// When the key is unknown, the version is newer, or the content is not what it should be or belongs elsewhere.
     pub fn decode(key: &str, value: &[u8]) -> Result<Self, RecordError> {
+        let record = Self::read(key, value)?;
+        if record.key() == key { Ok(record) } else { Err(RecordError::Misplaced(key.to_owned())) }
+    }
+
+    fn read(key: &str, value: &[u8]) -> Result<Self, RecordError> {
         let version: Version = parse(key, value)?;
         if version.v != STATE_VERSION {
             return Err(RecordError::Version { key: key.to_owned(), version: version.v });
@@ -201,9 +224,9 @@ impl StateRecord {
             Some(("person", _)) => Ok(Self::Person(parse(key, value)?)),
             Some(("alias", alias)) => Ok(Self::Alias(alias.to_owned(), parse::<AliasContent>(key, value)?.person)),
             Some(("case", _)) => match parse(key, value)? {
-                CaseContent { open: Some(case), .. } => Ok(Self::Case(case)),
-                CaseContent { closed: Some(digest), .. } => Ok(Self::Digest(digest)),
-                CaseContent { open: None, closed: None } => Err(RecordError::Key(key.to_owned())),
+                CaseContent { open: Some(case), closed: None } => Ok(Self::Case(case)),
+                CaseContent { open: None, closed: Some(digest) } => Ok(Self::Digest(digest)),
+                CaseContent { .. } => Err(RecordError::Case(key.to_owned())),
             },
             Some(_) | None => Err(RecordError::Key(key.to_owned())),
         }
@@ -216,4 +239,27 @@ fn encode<T: Serialize>(content: T) -> Vec<u8> {
 
 fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, RecordError> {
     serde_json::from_slice(value).map_err(|source| RecordError::Content { key: key.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(key: &str, value: &str) -> RecordError {
+        StateRecord::decode(key, value.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_record_is_refused_under_a_key_that_is_not_its_own() {
+        let id = "0c6f8a52-52c2-5d5c-9a51-3c0a6e0b1f11";
+        let digest = format!(
+            r#"{{"v":1,"closed":{{"id":"{id}","person":"{id}","result":"removed","access_after":"none","summary":"gone","closed_at":"2026-05-29T14:03:11Z","effective_at":"2026-05-29T14:03:11Z"}}}}"#
+        );
+        let own = format!("case/{id}");
+        let read = StateRecord::decode(&own, digest.as_bytes()).unwrap();
+        assert_eq!(read.key(), own);
+        assert!(matches!(refusal("case/5b1f7c52-2f34-5d1e-8f0e-9f3f6f0b2d22", &digest), RecordError::Misplaced(_)));
+        assert!(matches!(refusal(&own.to_uppercase().replace("CASE", "case"), &digest), RecordError::Misplaced(_)));
+        assert!(matches!(refusal(&own, r#"{"v":1}"#), RecordError::Case(_)));
+    }
 }

@@ -86,7 +86,8 @@ impl Email {
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = self.0.chars().next().unwrap_or('?');
-        write!(f, "{first}…@{}", self.domain())
+        // Heroku's may hold anything, also what would begin a line of a log.
+        write!(f, "{}…@{}", first.escape_debug(), self.domain().escape_debug())
     }
 }
 
@@ -138,5 +139,6 @@ mod tests {
     fn prints_redacted() {
         let email = Email::parse("priya.raman@larkspur.example").unwrap();
         assert_eq!(format!("{email} {email:?}"), "p…@larkspur.example Email(p…@larkspur.example)");
+        assert_eq!(Email::as_reported("a@x\nERROR y").to_string(), "a…@x\\nerror y");
     }
 }

@@ -4,10 +4,10 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Header;
 use super::document::Place;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reject, RejectCode};
+use super::{ELEMENTS_MAX, Header};
 
 /// One element on its way out of its wrappings.
 #[derive(Debug, Clone)]
@@ -181,6 +181,8 @@ pub(super) fn unwrap<'a>(
         (Delivery::Plain | Delivery::Structured, Value::Array(items)) => items
             .iter()
             .enumerate()
+            // One more than is read is enough to refuse the record.
+            .take(ELEMENTS_MAX + 1)
             .map(|(index, value)| {
                 let place = Place::default().index(index);
                 let item = Element { scope: place.clone(), path: place, value, ..whole.clone() };

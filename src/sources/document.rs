@@ -5,7 +5,7 @@
 //! refused. The place decides which elements are: a repeated key inside one element leaves its neighbours alone.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
@@ -19,6 +19,12 @@ const DEPTH_MAX: usize = 100;
 
 /// Most repeated keys that are remembered one by one; with more, the record is refused as a whole.
 const REPEATED_MAX: usize = 256;
+
+/// Characters of a key that its place shows.
+const KEY_SHOWN: usize = 64;
+
+/// Longest place as a text, in characters: it stands in headers of dead letters, once for each element that it spoils.
+const PLACE_SHOWN: usize = 256;
 
 /// A parsed document.
 #[derive(Debug, Default)]
@@ -95,10 +101,18 @@ enum Step {
     Index(usize),
 }
 
+impl Step {
+    /// What is longer than any key that means something is kept only so far that it differs from all of those: one long
+    /// key around many repeated ones would be copied for each.
+    fn key(name: &str) -> Self {
+        Self::Key(name.chars().take(KEY_SHOWN + 1).collect())
+    }
+}
+
 impl Place {
     /// The member of that name.
     pub(super) fn key(&self, name: &str) -> Self {
-        self.then(Step::Key(name.to_owned()))
+        self.then(Step::key(name))
     }
 
     /// The item at that index.
@@ -121,28 +135,35 @@ impl Place {
     }
 }
 
-/// As in `data.events[0]`. Keys come from the record, so anything but plain characters is escaped, and long ones are
-/// cut.
+/// As in `data.events[0]`. Keys come from the record, so anything but plain characters is escaped, and long keys and long
+/// ways are cut.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = String::new();
         for (position, step) in self.0.iter().enumerate() {
+            let before = shown.len();
             match step {
-                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Index(index) => write!(shown, "[{index}]")?,
                 Step::Key(name) => {
                     if position > 0 {
-                        f.write_str(".")?;
+                        shown.push('.');
                     }
-                    for character in name.chars().take(64) {
+                    for character in name.chars().take(KEY_SHOWN) {
                         if character.is_ascii_graphic() {
-                            write!(f, "{character}")?;
+                            shown.push(character);
                         } else {
-                            write!(f, "{}", character.escape_unicode())?;
+                            shown.extend(character.escape_unicode());
                         }
                     }
                 }
             }
+            if position > 0 && shown.len() > PLACE_SHOWN {
+                shown.truncate(before);
+                shown.push('…');
+                break;
+            }
         }
-        Ok(())
+        f.write_str(&shown)
     }
 }
 
@@ -156,10 +177,22 @@ enum Path<'p> {
 
 impl Path<'_> {
     fn place(&self) -> Place {
+        let mut place = Place::default();
+        self.add_to(&mut place.0);
+        place
+    }
+
+    fn add_to(&self, steps: &mut Vec<Step>) {
         match self {
-            Self::Root => Place::default(),
-            Self::Key(outer, name) => outer.place().key(name),
-            Self::Index(outer, index) => outer.place().index(*index),
+            Self::Root => {}
+            Self::Key(outer, name) => {
+                outer.add_to(steps);
+                steps.push(Step::key(name));
+            }
+            Self::Index(outer, index) => {
+                outer.add_to(steps);
+                steps.push(Step::Index(*index));
+            }
         }
     }
 }
@@ -311,5 +344,14 @@ mod tests {
     #[test]
     fn a_place_cannot_break_a_line() {
         assert_eq!(Place::default().key("a\r\nb").index(3).to_string(), "a\\u{d}\\u{a}b[3]");
+    }
+
+    #[test]
+    fn a_place_is_short_however_long_the_way_and_its_keys() {
+        let far = (0..DEPTH_MAX).fold(Place::default(), |place, _| place.key(&"\n".repeat(1_000)));
+        assert!(far.to_string().ends_with('…'));
+        assert!(far.to_string().len() < 2 * PLACE_SHOWN, "{far}");
+        let (long, longer) = ("k".repeat(KEY_SHOWN), "k".repeat(KEY_SHOWN + 1));
+        assert_ne!(Place::default().key(&long), Place::default().key(&longer));
     }
 }

@@ -117,11 +117,12 @@ pub fn heroku_answered(span: &Span, status: Option<u16>, request_id: Option<&str
     }
 }
 
-/// The trace context to hand on from within `span`: its own; or, when spans are not exported, the `parent`'s unchanged,
-/// so that the trace is passed through. `None` when there is neither.
+/// The trace context to hand on from within `span`: its own; or, when spans are not exported, the `parent`'s, so that the
+/// trace is passed through. `None` when there is neither. It is written anew: the parser passes over white space and
+/// whatever a later version may add, and not all of that may stand in a header of a request.
 pub fn traceparent(span: &Span, parent: Option<&str>) -> Option<String> {
     let own = span.context().span().span_context().clone();
-    if own.is_valid() { Some(render(&own)) } else { parent.filter(|text| parse(text).is_some()).map(str::to_owned) }
+    if own.is_valid() { Some(render(&own)) } else { parent.and_then(parse).map(|remote| render(&remote)) }
 }
 
 /// [`traceparent`] of the span that is entered now.

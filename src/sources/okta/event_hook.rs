@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::sources::ELEMENTS_MAX;
 use crate::sources::carrier::{Element, Envelope};
 use crate::sources::members::wrong_type;
 
@@ -25,6 +26,8 @@ pub(super) fn unwrap(element: Element<'_>) -> Vec<Element<'_>> {
     events
         .iter()
         .enumerate()
+        // One more than is read is enough to refuse the record.
+        .take(ELEMENTS_MAX + 1)
         .map(|(index, event)| element.clone().within(Envelope::Own { source }, list.index(index), event))
         .collect()
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{NOT_ABOUT_LEAVING, event_hook, meaning};
@@ -25,8 +25,8 @@ pub(super) fn pass_over(delivery: &Delivery<'_>, value: &[u8]) -> Option<Vec<Rea
     let text = std::str::from_utf8(value).ok()?;
     let mut readings = Vec::new();
     if text.trim_ascii_start().starts_with('[') {
-        let items: Vec<Object<Glance<'_>>> = serde_json::from_str(text).ok()?;
-        for (index, item) in items.iter().enumerate() {
+        let items: Items<Object<Glance<'_>>> = serde_json::from_str(text).ok()?;
+        for (index, item) in items.0.iter().enumerate() {
             item.0.ignore(&format!("[{index}]"), &mut readings)?;
         }
     } else {
@@ -56,7 +56,7 @@ struct Glance<'a> {
 #[derive(Deserialize)]
 struct Hook<'a> {
     #[serde(borrow)]
-    events: Vec<Object<LogEvent<'a>>>,
+    events: Items<Object<LogEvent<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +72,7 @@ impl Glance<'_> {
         match self {
             Self { specversion: Some(_), .. } => None,
             Self { event_type: Some(hook), data: Some(data), detail: None, .. } if hook.0 == event_hook::EVENT_TYPE => {
-                for (index, event) in data.0.events.iter().enumerate() {
+                for (index, event) in data.0.events.0.iter().enumerate() {
                     event.0.event_type.is_irrelevant().then_some(())?;
                     readings.push(Reading::ignore(format!("{place}{joint}data.events[{index}]"), NOT_ABOUT_LEAVING));
                 }
@@ -127,5 +127,35 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
         }
 
         deserializer.deserialize_map(OfObject(PhantomData)).map(Self)
+    }
+}
+
+/// A list of no more items than are read: a longer one is given up before it is stored.
+struct Items<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfItems<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfItems<T> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {ELEMENTS_MAX} items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    if items.len() == ELEMENTS_MAX {
+                        return Err(A::Error::invalid_length(items.len() + 1, &self));
+                    }
+                    items.push(item);
+                }
+                Ok(items)
+            }
+        }
+
+        deserializer.deserialize_seq(OfItems(PhantomData)).map(Self)
     }
 }

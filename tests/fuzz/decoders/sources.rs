@@ -1,0 +1,220 @@
+//! What source systems write: carriers, the canonical event, Okta's System Log.
+
+use heroku_deprovisioner::model::Email;
+use heroku_deprovisioner::model::event::{Boundary, PersonEvent};
+use heroku_deprovisioner::sources::explain::{COLUMNS, Decision, explain};
+use heroku_deprovisioner::sources::{ELEMENTS_MAX, Format, Reading, Record, Rules, Verdict, read};
+use heroku_deprovisioner::wire::{DEAD_LETTER_VALUE_MAX, Keep, Refused, dead_letter, person_event};
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use super::super::allocation::bounded;
+use super::{Headed, assert_plain};
+
+/// Longest text of an event, in characters.
+const TEXT_MAX: usize = 256;
+
+/// Longest explanation of a refusal, in bytes: it stands in a header of the dead letter.
+const DETAIL_MAX: usize = 8 * 1024;
+
+const TENANT: &str = "larkspur.okta.com";
+
+/// A record with its headers, read by every format.
+pub(super) fn envelope(input: &[u8]) {
+    let Headed { head, body } = Headed::of(input);
+    let record = Record { key: None, value: Some(body), headers: &head };
+    let types = vec!["com.example.offboarding.person.v1".to_owned()];
+    for rules in [
+        Rules::auto(),
+        Rules { format: Format::Canonical, types: types.clone(), ..Rules::auto() },
+        Rules { format: Format::Okta, tenant: Some(TENANT.to_owned()), ..Rules::auto() },
+        Rules { format: Format::Okta, types, ..Rules::auto() },
+    ] {
+        readings(&record, input.len(), &rules);
+    }
+}
+
+/// The canonical event without a wrapping.
+pub(super) fn canonical(input: &[u8]) {
+    let record = Record { value: Some(input), ..Record::default() };
+    let rules = Rules { format: Format::Canonical, boundary: Boundary::StartOfDay, ..Rules::auto() };
+    readings(&record, input.len(), &rules);
+    let rules = Rules { tenant: Some("40218".to_owned()), ..rules };
+    for reading in readings(&record, input.len(), &rules) {
+        if let Verdict::Event(event) = reading.verdict {
+            assert_eq!(event.source.tenant, "40218");
+        }
+    }
+}
+
+/// A LogEvent as it is, in an event hook, and in EventBridge: it says the same in each.
+pub(super) fn okta(input: &[u8]) {
+    let rules = Rules { format: Format::Okta, tenant: Some(TENANT.to_owned()), ..Rules::auto() };
+    let bare = readings(&Record { value: Some(input), ..Record::default() }, input.len(), &rules);
+    let is_log_event = bare.iter().all(|reading| reading.element.is_empty() || reading.element.starts_with("target["));
+    let names_somebody = bare.iter().any(|reading| matches!(reading.verdict, Verdict::Event(_)));
+    let Ok(document) = serde_json::from_slice::<&RawValue>(input) else { return };
+    if !is_log_event || !names_somebody {
+        return;
+    }
+    let hook = format!(
+        r#"{{"eventType":"com.okta.event_hook","source":"https://{TENANT}/api/v1/eventHooks/who9","data":{{"events":[{}]}}}}"#,
+        document.get()
+    );
+    let bridge = format!(
+        r#"{{"detail-type":"SystemLog","source":"aws.partner/okta.com/larkspur/bus","detail":{}}}"#,
+        document.get()
+    );
+    for (carrier, place) in [(hook, "data.events[0]"), (bridge, "detail")] {
+        let record = Record { value: Some(carrier.as_bytes()), ..Record::default() };
+        let carried = readings(&record, carrier.len(), &rules);
+        assert_eq!(carried.len(), bare.len());
+        for (carried, bare) in carried.iter().zip(&bare) {
+            // One level deeper, a repeated key or a deep value may be refused; never is it read as something else.
+            if matches!(carried.verdict, Verdict::Event(_)) || matches!(bare.verdict, Verdict::Event(_)) {
+                assert_eq!(carried.verdict, bare.verdict, "in {place}");
+            }
+            assert!(carried.element.starts_with(place), "{} is not in {place}", carried.element);
+        }
+    }
+}
+
+fn readings(record: &Record<'_>, bytes: usize, rules: &Rules) -> Vec<Reading> {
+    let readings = bounded(bytes, || read(record, rules));
+    assert!((1..=ELEMENTS_MAX).contains(&readings.len()), "{} readings", readings.len());
+    for reading in &readings {
+        assert_plain("the element", &reading.element);
+        assert!(reading.element.len() <= DETAIL_MAX, "a place of {} bytes", reading.element.len());
+        match &reading.verdict {
+            Verdict::Event(event) => said(event, rules),
+            Verdict::Ignore { reason, about } => {
+                assert_plain("the reason", reason);
+                for email in about.iter().flat_map(|about| &about.subject.emails) {
+                    address(&email.value);
+                }
+            }
+            Verdict::Reject(reject) => {
+                assert_plain("the detail", &reject.detail);
+                assert!(reject.detail.len() <= DETAIL_MAX, "a detail of {} bytes", reject.detail.len());
+            }
+        }
+    }
+    refused(record, &readings);
+    explained(record, rules, &readings);
+    readings
+}
+
+/// What passes over irrelevant records finds no less than what reads everything.
+fn explained(record: &Record<'_>, rules: &Rules, readings: &[Reading]) {
+    let answer = explain(record, rules, Timestamp::UNIX_EPOCH);
+    let passed_over = readings.iter().all(|reading| matches!(reading.verdict, Verdict::Ignore { .. }));
+    if passed_over {
+        // Only a flaw in a part that decides nothing is not seen.
+        let harmless = |decision| matches!(decision, Decision::Ignore | Decision::Reject);
+        assert!(answer.rows.iter().all(|row| harmless(row.decision)), "passed over: {}", answer.json());
+    } else {
+        assert_eq!(answer.rows.len(), readings.len());
+        for (row, reading) in answer.rows.iter().zip(readings) {
+            assert_eq!(row.element, reading.element);
+            let kind = match &reading.verdict {
+                Verdict::Event(event) => Some(Decision::from(event.action)),
+                Verdict::Ignore { .. } | Verdict::Reject(_) => None,
+            };
+            assert_eq!(row.kind.is_some(), kind.is_some());
+        }
+    }
+    let few = answer.rows.len() <= 50;
+    for line in few.then(|| answer.text()).iter().flat_map(|text| text.lines()) {
+        assert_plain("an explanation", line);
+        assert!(line.chars().count() <= COLUMNS, "{line}");
+    }
+}
+
+/// A statement holds nothing but what its schema allows, and is the same after it was written and read.
+fn said(event: &PersonEvent, rules: &Rules) {
+    let years = Timestamp::from_second(946_684_800).unwrap()..Timestamp::from_second(4_133_980_800).unwrap();
+    for at in [Some(event.occurred_at), event.recorded_at, event.effective_at(&rules.zone)].into_iter().flatten() {
+        assert!(years.contains(&at), "{at}");
+    }
+    assert!(event.effective_at(&rules.zone).is_some());
+    for email in &event.subject.emails {
+        address(&email.value);
+        assert_eq!(Email::parse(email.value.expose()).as_ref(), Ok(&email.value));
+    }
+    assert!(!event.resolved || !event.subject.emails.is_empty() || event.identity_change.is_some());
+
+    let json = serde_json::to_value(event).unwrap();
+    texts(&json, &mut |text| {
+        assert_plain("a text", text);
+        assert!((1..=TEXT_MAX).contains(&text.chars().count()), "a text of {} characters", text.chars().count());
+    });
+    let written = person_event(event, None);
+    for (name, value) in &written.headers {
+        assert_plain(name, value);
+    }
+    // As an attribute of a CloudEvent an id or a tenant may be too long to be read back.
+    if written.headers.iter().all(|(_, value)| value.chars().count() <= TEXT_MAX) {
+        let rules = Rules { format: Format::Canonical, ..rules.clone() };
+        let readings = read(&Record { value: Some(&written.value), ..Record::default() }, &rules);
+        let [Reading { verdict: Verdict::Event(again), .. }] = readings.as_slice() else {
+            panic!("{} was read as {readings:?}", written.text());
+        };
+        assert_eq!(**again, *event);
+    }
+}
+
+/// Printed, an address does not show who it is.
+pub(super) fn address(email: &Email) {
+    let shown = format!("{email} {email:?}");
+    assert_plain("an address in a log", &shown);
+    let (whole, domain) = (email.expose(), email.domain());
+    let local = whole.len().saturating_sub(domain.len() + 1);
+    if whole.contains('…') {
+        return;
+    }
+    if local > 1 || domain.is_empty() && whole.chars().count() > 1 {
+        assert!(!shown.contains(whole), "{shown}");
+    }
+}
+
+/// The dead letter of each refusal fits its topic and forges nothing.
+fn refused(record: &Record<'_>, readings: &[Reading]) {
+    let rejects = readings.iter().filter_map(|reading| match &reading.verdict {
+        Verdict::Reject(reject) => Some((reading, reject)),
+        Verdict::Event(_) | Verdict::Ignore { .. } => None,
+    });
+    for (reading, reject) in rejects.take(4) {
+        let letter = dead_letter(
+            &Refused {
+                source: "hr",
+                cluster: "default",
+                topic: "hr.leavers",
+                partition: 0,
+                offset: 7,
+                element: &reading.element,
+                reason: reject.code.as_str(),
+                detail: &reject.detail,
+                at: Timestamp::UNIX_EPOCH,
+                record_sha256: "5f70",
+                key: record.key,
+                value: record.value,
+                headers: record.headers,
+            },
+            Keep::Record,
+        );
+        assert!(letter.value.as_ref().is_none_or(|value| value.len() <= DEAD_LETTER_VALUE_MAX));
+        let ours = letter.headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with("dlq-"));
+        assert_eq!(ours.count(), 12, "{:?}", letter.headers);
+        let secret = |name: &String| name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("cookie");
+        assert!(!letter.headers.iter().any(|(name, _)| secret(name)));
+    }
+}
+
+fn texts(value: &serde_json::Value, check: &mut impl FnMut(&str)) {
+    match value {
+        serde_json::Value::String(text) => check(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| texts(item, check)),
+        serde_json::Value::Object(members) => members.values().for_each(|member| texts(member, check)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}
