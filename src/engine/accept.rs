@@ -116,7 +116,7 @@ impl Engine {
         if case.parked.is_none() {
             case.phase = Phase::Scheduled { due: at };
         }
-        case.ordinal += 1;
+        case.ordinal = case.ordinal.saturating_add(1);
         self.takes_effect(id, at);
         self.review_holds(now, id);
         self.tell_scheduled(now, id);

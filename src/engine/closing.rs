@@ -29,7 +29,7 @@ impl Engine {
     /// An approval came and was not taken.
     pub(super) fn tell_not_approved(&mut self, now: Timestamp, id: CaseId, why: &str) {
         let Some(case) = self.cases.get_mut(&id) else { return };
-        case.ordinal += 1;
+        case.ordinal = case.ordinal.saturating_add(1);
         self.touch_case(id);
         self.tell_progress(now, id, OutcomeKind::CaseHeld, &format!("Still held: {why}"));
     }
@@ -60,7 +60,7 @@ impl Engine {
                 since: since(reason),
             })
             .collect();
-        case.ordinal += 1;
+        case.ordinal = case.ordinal.saturating_add(1);
         let holds = case.holds.clone();
         self.touch_case(id);
         if news {

@@ -121,7 +121,7 @@ impl Engine {
         case.phase = if coverage.complete {
             Phase::Working
         } else {
-            case.scans += 1;
+            case.scans = case.scans.saturating_add(1);
             let wait = recheck.saturating_mul(i32::try_from(case.scans.min(5)).unwrap_or(5));
             Phase::Scanning { due: now.saturating_add(wait).unwrap_or(Timestamp::MAX) }
         };
@@ -205,7 +205,7 @@ impl Engine {
                         revocation.progress = Progress::Attempted { answered, due: due.unwrap_or(Timestamp::MAX) };
                     } else {
                         // Heroku said that it is done, and it is not.
-                        revocation.failures += 1;
+                        revocation.failures = revocation.failures.saturating_add(1);
                         came_to_nothing.push(grant.id);
                         let wait = timing.removal_retry.delay(revocation.failures, seed(&grant), None);
                         let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
@@ -304,7 +304,7 @@ impl Engine {
         }
         let answered = answer.answered_at;
         let mut failed = |read_after: Timestamp| {
-            revocation.failures += 1;
+            revocation.failures = revocation.failures.saturating_add(1);
             let policy = if overdue { timing.overdue_retry } else { timing.removal_retry };
             let asked = answer.retry_after_s.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
             let wait = policy.delay(revocation.failures, seed(&revocation.grant), asked);

@@ -32,7 +32,7 @@ impl Engine {
     pub(super) fn hear(&mut self, offset: i64) -> bool {
         let is_news = self.orders.next.is_none_or(|next| next <= offset);
         if is_news {
-            self.orders.next = Some(offset + 1);
+            self.orders.next = Some(offset.saturating_add(1));
             self.touch_orders();
         }
         is_news

@@ -170,7 +170,7 @@ impl Client {
     /// When Heroku gives no usable answer.
     pub async fn account(&self, lane: Lane) -> Result<Account, CallError> {
         let (reading, account) = self.ask_account(lane).await?;
-        let account = Account { id: AccountId(account.id), email: crate::model::Email::as_reported(&account.email) };
+        let account = Account { id: AccountId(account.id), email: account.email };
         *self.known() = Some((reading.fingerprint().to_owned(), account.clone()));
         Ok(account)
     }
@@ -468,7 +468,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     number(headers, RETRY_AFTER.as_str()).map(Duration::from_secs)
 }
 
-fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
+/// A header that is a number; `None` when it is absent or anything else.
+pub(super) fn number<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
 use serde::de::DeserializeOwned;
 
-use super::client::{ACCEPT_INVITATIONS, ACCEPT_V3, Ask, Client};
+use super::client::{ACCEPT_INVITATIONS, ACCEPT_V3, Answered, Ask, Client};
 use super::error::CallError;
 use super::path::Path;
 use crate::clock;
@@ -69,7 +69,7 @@ impl<T> Complete<T> {
     }
 }
 
-/// Reads every page. `Next-Range` says whether there is another one; it is sent back byte for byte.
+/// Reads every page.
 pub(super) async fn read_list<T: DeserializeOwned>(
     client: &Client,
     list: &List,
@@ -77,37 +77,63 @@ pub(super) async fn read_list<T: DeserializeOwned>(
 ) -> Result<Complete<T>, CallError> {
     let began = clock::now();
     let mut range = HeaderValue::from_static(BY_ID);
-    let mut followed = BTreeSet::new();
-    let mut entries = Vec::new();
-    let mut bytes = 0;
-    let mut pages = 0;
-    let mut sum = digest::Context::new(&digest::SHA256);
+    let mut pages = Pages::none();
     loop {
         let ask =
             Ask { accept: list.accept, range: Some(range.clone()), bytes_max: PAGE_BYTES_MAX, ..Ask::get(&list.path) };
-        let page = client.read(&ask, lane).await?;
-        pages += 1;
-        bytes += page.body.len();
-        if bytes > LIST_BYTES_MAX {
+        match pages.take(&client.read(&ask, lane).await?)? {
+            Some(next) => range = next,
+            None => return Ok(pages.complete(began, client.path_sent(&list.path))),
+        }
+    }
+}
+
+/// The pages of one list, as far as they have come. `Next-Range` says whether there is another one; it is sent back byte
+/// for byte.
+pub(super) struct Pages<T> {
+    entries: Vec<T>,
+    count: u32,
+    bytes: usize,
+    followed: BTreeSet<Vec<u8>>,
+    sum: digest::Context,
+}
+
+impl<T: DeserializeOwned> Pages<T> {
+    pub(super) fn none() -> Self {
+        Self {
+            entries: Vec::new(),
+            count: 0,
+            bytes: 0,
+            followed: BTreeSet::new(),
+            sum: digest::Context::new(&digest::SHA256),
+        }
+    }
+
+    /// Takes the next page and says the range of the one behind it; `None` = it was the last.
+    pub(super) fn take(&mut self, page: &Answered) -> Result<Option<HeaderValue>, CallError> {
+        self.count += 1;
+        self.bytes += page.body.len();
+        if self.bytes > LIST_BYTES_MAX {
             return Err(CallError::TooLong { most: LIST_BYTES_MAX });
         }
-        sum.update(&page.body);
-        entries.extend(page.json::<Vec<T>>()?);
+        self.sum.update(&page.body);
+        self.entries.extend(page.json::<Vec<T>>()?);
         match page.headers.get("next-range") {
             // A first page was asked for everything: a part of it without a way to the rest is not the list. Behind a
             // `Next-Range` the tail was asked for, which a server may rightly call a part.
-            None if pages == 1 && page.status == StatusCode::PARTIAL_CONTENT => return Err(CallError::Truncated),
-            None => break,
-            Some(_) if pages >= PAGES_MAX => return Err(CallError::TooManyPages { most: PAGES_MAX }),
-            Some(next) => {
-                if !followed.insert(next.as_bytes().to_vec()) {
-                    return Err(CallError::RepeatedRange);
-                }
-                range = next.clone();
-            }
+            None if self.count == 1 && page.status == StatusCode::PARTIAL_CONTENT => Err(CallError::Truncated),
+            None => Ok(None),
+            Some(_) if self.count >= PAGES_MAX => Err(CallError::TooManyPages { most: PAGES_MAX }),
+            Some(next) if self.followed.insert(next.as_bytes().to_vec()) => Ok(Some(next.clone())),
+            Some(_) => Err(CallError::RepeatedRange),
         }
     }
-    Ok(Complete { began, entries, pages, path: client.path_sent(&list.path), body_sha256: hex(sum.finish().as_ref()) })
+
+    /// All of it, after the last page.
+    pub(super) fn complete(self, began: Timestamp, path: String) -> Complete<T> {
+        let body_sha256 = hex(self.sum.finish().as_ref());
+        Complete { began, entries: self.entries, pages: self.count, path, body_sha256 }
+    }
 }
 
 /// Lower-case hex.

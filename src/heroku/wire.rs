@@ -12,7 +12,7 @@ use crate::model::{AccountId, CollaboratorId, Email, EnterpriseMembershipId, Inv
 #[derive(Debug, Deserialize)]
 pub(super) struct Account {
     pub(super) id: Uuid,
-    pub(super) email: String,
+    pub(super) email: Email,
     pub(super) suspended_at: Option<String>,
     pub(super) delinquent_at: Option<String>,
 }
@@ -56,22 +56,19 @@ pub(super) struct App {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct UserRef {
     id: Option<Uuid>,
-    email: Option<String>,
+    email: Option<Email>,
 }
 
 impl UserRef {
     /// The team whose pseudo-account this is: there, the owner's id is the team's.
     pub(super) fn as_team(&self) -> Option<TeamId> {
-        let email = Email::as_reported(self.email.as_deref()?);
-        email.is_pseudo_owner().then_some(self.id.map(TeamId)).flatten()
+        self.email.as_ref()?.is_pseudo_owner().then_some(self.id.map(TeamId)).flatten()
     }
 
     /// A user; `None` without an address.
     pub(super) fn user(&self) -> Option<world::User> {
-        Some(world::User {
-            account: self.id.map(AccountId),
-            email: Email::as_reported(self.email.as_deref().filter(|email| !email.trim().is_empty())?),
-        })
+        let email = self.email.clone().filter(|email| !email.expose().is_empty())?;
+        Some(world::User { account: self.id.map(AccountId), email })
     }
 }
 
@@ -122,7 +119,7 @@ fn names(permissions: Option<Vec<Permission>>) -> Vec<String> {
 #[derive(Debug, Deserialize)]
 struct Entry {
     id: Option<Uuid>,
-    email: Option<String>,
+    email: Option<Email>,
     user: Option<UserRef>,
     role: Option<String>,
     permissions: Option<Vec<Permission>>,

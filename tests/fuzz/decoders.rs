@@ -3,6 +3,9 @@
 //!
 //! [`allocation`]: super::allocation
 
+#[cfg(feature = "service")]
+#[path = "decoders/heroku.rs"]
+mod heroku;
 #[path = "decoders/paging.rs"]
 mod paging;
 #[path = "decoders/records.rs"]
@@ -31,6 +34,12 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "command", run: records::command },
     Target { name: "outcome", run: records::outcome },
     Target { name: "range", run: paging::range },
+    #[cfg(feature = "service")]
+    Target { name: "heroku_list", run: heroku::list },
+    #[cfg(feature = "service")]
+    Target { name: "heroku_reply", run: heroku::reply },
+    #[cfg(feature = "service")]
+    Target { name: "trace", run: heroku::trace },
 ];
 
 /// Runs the target of that name.

@@ -3,7 +3,7 @@
 use heroku_deprovisioner::model::Email;
 use heroku_deprovisioner::model::event::{Boundary, PersonEvent};
 use heroku_deprovisioner::sources::explain::{COLUMNS, Decision, explain};
-use heroku_deprovisioner::sources::{ELEMENTS_MAX, Format, Reading, Record, Rules, Verdict, read};
+use heroku_deprovisioner::sources::{ELEMENTS_MAX, Format, Reading, Record, RejectCode, Rules, Verdict, read};
 use heroku_deprovisioner::wire::{DEAD_LETTER_VALUE_MAX, Keep, Refused, dead_letter, person_event};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -68,12 +68,14 @@ pub(super) fn okta(input: &[u8]) {
     for (carrier, place) in [(hook, "data.events[0]"), (bridge, "detail")] {
         let record = Record { value: Some(carrier.as_bytes()), ..Record::default() };
         let carried = readings(&record, carrier.len(), &rules);
+        // The carrier takes two levels of the depth that is read.
+        let too_deep = |reading: &Reading| matches!(&reading.verdict, Verdict::Reject(reject) if reject.code == RejectCode::TooDeep);
+        if carried.iter().any(too_deep) {
+            continue;
+        }
         assert_eq!(carried.len(), bare.len());
         for (carried, bare) in carried.iter().zip(&bare) {
-            // One level deeper, a repeated key or a deep value may be refused; never is it read as something else.
-            if matches!(carried.verdict, Verdict::Event(_)) || matches!(bare.verdict, Verdict::Event(_)) {
-                assert_eq!(carried.verdict, bare.verdict, "in {place}");
-            }
+            assert_eq!(carried.verdict, bare.verdict, "in {place}");
             assert!(carried.element.starts_with(place), "{} is not in {place}", carried.element);
         }
     }
