@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-kafka test lint histories bench kafka setup docs
+.PHONY: help demo demo-kafka test lint histories fuzz bench kafka setup docs
 
 # Arguments for demo, demo-kafka and bench: make demo ARGS="--seed 7"
 ARGS ?=
@@ -60,6 +60,15 @@ SEED ?=
 histories:
 	@deploy/prerequisites build
 	HISTORIES=$(N) $(if $(SEED),SEED=$(SEED)) cargo test --locked --release --no-default-features --lib histories -- --nocapture
+
+# Which decoder, all of them without a name; and how long for each, in seconds of CPU time.
+TARGET ?=
+TIME ?= 60
+
+## make fuzz        cargo-fuzz on the decoders: TARGET=okta TIME=900
+fuzz:
+	@deploy/prerequisites build
+	@tests/fuzz/run $(TIME) $(TARGET)
 
 ## make bench       the benchmarks, each a ratio to a baseline of the same run
 bench:

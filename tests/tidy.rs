@@ -136,7 +136,7 @@ const LINES_MAX: usize = 600;
 const NOT_OURS: &[&str] = &[".git", ".cache", ".demo", "target"];
 
 /// Files that others wrote, or that a tool writes.
-const NOT_WRITTEN_BY_US: &[&str] = &["tests/samples/", "Cargo.lock", "LICENSE"];
+const NOT_WRITTEN_BY_US: &[&str] = &["tests/samples/", "tests/fuzz/corpus/", "Cargo.lock", "LICENSE"];
 
 /// Some files of `src/`, by the beginning of their path without `.rs`: `kafka` is `kafka.rs` and `kafka/`.
 struct Files {

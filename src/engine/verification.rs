@@ -108,7 +108,7 @@ impl Engine {
             .map(|grant| (grant.id, grant))
             .collect();
         seen.retain(|_, grant| !grant.email.is_pseudo_owner());
-        watch.looks += 1;
+        watch.looks = watch.looks.saturating_add(1);
         let again = if seen.is_empty() { None } else { self.remove_again(now, id, person, &watch) };
         let next = LOOKS.get(watch.looks as usize).filter(|_| again.is_none());
         let next = next.map(|wait| closed_at.saturating_add(*wait).unwrap_or(Timestamp::MAX).max(now));

@@ -97,6 +97,13 @@ impl<'a> Element<'a> {
         Self { path, value, ..self }
     }
 
+    /// Its list at `path`: the same element with its data found in each item. Of a list that is longer than is read, so
+    /// many as it takes to refuse the record.
+    pub(super) fn each(self, envelope: &Envelope<'a>, path: &Place, items: &'a [Value]) -> Vec<Self> {
+        let items = items.iter().take(ELEMENTS_MAX + 1).enumerate();
+        items.map(|(index, item)| self.clone().within(envelope.clone(), path.index(index), item)).collect()
+    }
+
     /// The same element, refused.
     pub(super) fn refused(self, fault: Reject) -> Self {
         Self { fault: Some(fault), ..self }

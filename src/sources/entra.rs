@@ -51,11 +51,7 @@ fn unwrap(element: Element<'_>) -> Vec<Element<'_>> {
     let list = LISTS.iter().find_map(|name| Some((*name, element.value.get(name)?.as_array()?)));
     let Some((name, items)) = list else { return vec![element] };
     let path = element.path.key(name);
-    items
-        .iter()
-        .enumerate()
-        .map(|(index, item)| element.clone().within(Envelope::Own { source: None }, path.index(index), item))
-        .collect()
+    element.each(&Envelope::Own { source: None }, &path, items)
 }
 
 fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {

@@ -58,11 +58,7 @@ fn unwrap(element: Element<'_>) -> Vec<Element<'_>> {
         return Vec::new();
     };
     let path = element.path.key("items");
-    items
-        .iter()
-        .enumerate()
-        .map(|(index, item)| element.clone().within(Envelope::Own { source: None }, path.index(index), item))
-        .collect()
+    element.each(&Envelope::Own { source: None }, &path, items)
 }
 
 fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {

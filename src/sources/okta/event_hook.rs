@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::sources::ELEMENTS_MAX;
 use crate::sources::carrier::{Element, Envelope};
 use crate::sources::members::wrong_type;
 
@@ -23,11 +22,5 @@ pub(super) fn unwrap(element: Element<'_>) -> Vec<Element<'_>> {
     };
     let source = element.value.get("source").and_then(Value::as_str);
     let list = element.path.key("data").key("events");
-    events
-        .iter()
-        .enumerate()
-        // One more than is read is enough to refuse the record.
-        .take(ELEMENTS_MAX + 1)
-        .map(|(index, event)| element.clone().within(Envelope::Own { source }, list.index(index), event))
-        .collect()
+    element.each(&Envelope::Own { source }, &list, events)
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::super::allocation::bounded;
-use super::{Headed, assert_plain};
+use super::{Headed, assert_plain, worker};
 
 /// Longest text of an event, in characters.
 const TEXT_MAX: usize = 256;
@@ -22,15 +22,14 @@ const TENANT: &str = "larkspur.okta.com";
 /// A record with its headers, read by every format.
 pub(super) fn envelope(input: &[u8]) {
     let Headed { head, body } = Headed::of(input);
-    let record = Record { key: None, value: Some(body), headers: &head };
+    let record = Record { value: Some(body), headers: &head, arrived_at: Some(worker::now()), ..Record::default() };
     let types = vec!["com.example.offboarding.person.v1".to_owned()];
-    for rules in [
-        Rules::auto(),
-        Rules { format: Format::Canonical, types: types.clone(), ..Rules::auto() },
-        Rules { format: Format::Okta, tenant: Some(TENANT.to_owned()), ..Rules::auto() },
-        Rules { format: Format::Okta, types, ..Rules::auto() },
-    ] {
-        readings(&record, input.len(), &rules);
+    let okta = Rules { format: Format::Okta, ..Rules::auto() };
+    readings(&record, input.len(), &Rules { tenant: Some(TENANT.to_owned()), ..okta.clone() });
+    readings(&record, input.len(), &Rules { types: types.clone(), ..okta });
+    readings(&record, input.len(), &Rules { types, ..Rules::auto() });
+    for format in Format::names().filter_map(Format::from_name) {
+        readings(&record, input.len(), &Rules { format, ..Rules::auto() });
     }
 }
 

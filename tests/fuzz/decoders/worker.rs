@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heroku_deprovisioner::engine::policy::{OnSuspended, Policy, SourcePolicy, Timing};
+use heroku_deprovisioner::engine::policy::{OnReappeared, OnSuspended, Policy, SourcePolicy, Timing};
 use heroku_deprovisioner::engine::record::StateRecord;
 use heroku_deprovisioner::engine::{Engine, Input};
 use heroku_deprovisioner::model::outcome::{ExecutedBy, Mode};
@@ -44,6 +44,8 @@ pub(super) fn policy() -> Policy {
         max_people_per_day: 25,
         max_percent_of_team: 20,
         min_human_admins: 1,
+        on_reappeared: OnReappeared::Remove,
+        hold_owner: Some("it@larkspur.example".to_owned()),
         enterprise_account: None,
         expected_teams: vec!["larkspur-web".to_owned()],
         excluded_teams: BTreeMap::new(),
