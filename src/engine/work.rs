@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::case::Phase;
+use super::case::{Case, Phase};
 use super::guards::below_floor;
 use super::policy::IN_FLIGHT_MAX;
-use super::revocation::Progress;
+use super::revocation::{Progress, Revocation};
 use super::{Candidate, Effect, Engine};
 use crate::model::ids::computed;
 use crate::model::outcome::{Decision, HoldReason};
-use crate::model::world::{ListId, Wanted};
-use crate::model::{CaseId, IntentId};
+use crate::model::world::{ListId, Reply, Wanted};
+use crate::model::{CaseId, IntentId, Surface};
 
 /// Removals looked at ahead of the ones on the wire, so that no list is read long before its turn.
 const CANDIDATES_MAX: usize = 8 * IN_FLIGHT_MAX;
@@ -179,7 +179,7 @@ impl Engine {
                     }
                     continue;
                 };
-                if halted || due > now {
+                if halted || due > now || waits_for_a_role(revocation, case) {
                     continue;
                 }
                 if gate.is_some_and(|gate| revocation.grant.surface > gate) {
@@ -356,8 +356,21 @@ pub(super) fn next_look(now: Timestamp) -> Timestamp {
     now.saturating_add(ACCOUNT_LOOK).unwrap_or(Timestamp::MAX)
 }
 
+/// An app that names a team's admins and members among its collaborators goes on doing so for as long as somebody has the
+/// role, and Heroku refuses to remove such an entry. While the role is held, asking again would only use up the budget.
+fn waits_for_a_role(revocation: &Revocation, case: &Case) -> bool {
+    let Some(answer) = revocation.attempts.last().and_then(|attempt| attempt.reply.as_ref()) else { return false };
+    revocation.grant.surface == Surface::AppCollaboration
+        && matches!(answer, Reply::Done | Reply::NotFound | Reply::Refused)
+        && case.revocations.iter().any(|other| {
+            other.decision == Decision::Hold
+                && other.grant.surface == Surface::TeamMembership
+                && other.grant.parent.team() == revocation.grant.parent.team()
+        })
+}
+
 /// A grant whose surface comes first keeps later ones back until it was tried once.
-fn holds_the_gate(revocation: &super::revocation::Revocation) -> bool {
+fn holds_the_gate(revocation: &Revocation) -> bool {
     revocation.decision == Decision::Revoke
         && match revocation.progress {
             Progress::Waiting { .. } => revocation.failures == 0 && revocation.attempts.is_empty(),

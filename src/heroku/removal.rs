@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::client::{Answered, Ask, Client};
+use super::client::{ACCEPT_INVITATIONS, Answered, Ask, Client};
 use super::error::{AccountStopped, CallError, error_id};
 use super::path::Path;
 use crate::clock;
@@ -32,10 +32,13 @@ impl Client {
     ) -> Answer {
         let path = Path::removal(removal);
         let ask = match removal {
-            Removal::Member { .. }
-            | Removal::Invitation { .. }
-            | Removal::Collaborator { .. }
-            | Removal::EnterpriseMember { .. } => Ask::change(Method::DELETE, &path, None),
+            Removal::Member { .. } | Removal::Collaborator { .. } | Removal::EnterpriseMember { .. } => {
+                Ask::change(Method::DELETE, &path, None)
+            }
+            // As official clients do for all that lies under a team's invitations.
+            Removal::Invitation { .. } => {
+                Ask { accept: ACCEPT_INVITATIONS, ..Ask::change(Method::DELETE, &path, None) }
+            }
             Removal::SpaceAccess { .. } => Ask::change(Method::PATCH, &path, Some(NO_PERMISSIONS)),
         };
         let permit = self.gate().reserved();
