@@ -199,7 +199,8 @@ impl Engine {
                 (Progress::Attempted { answered, .. }, Some(grant)) if answered < read.began => {
                     let revocation = &mut case.revocations[index];
                     revocation.grant.removal = grant.removal;
-                    if now.duration_since(answered) < timing.read_lag {
+                    // By when it was asked for: a long list, or one that waited for the budget, comes later.
+                    if read.began.duration_since(answered) < timing.read_lag {
                         let wait = timing.read_lag / 8;
                         let due = now.saturating_add(wait.max(SignedDuration::from_millis(10)));
                         revocation.progress = Progress::Attempted { answered, due: due.unwrap_or(Timestamp::MAX) };

@@ -100,6 +100,33 @@ fn the_last_human_admin_stays_until_there_is_another() {
 }
 
 #[test]
+fn an_app_that_lists_people_for_their_role_is_asked_once_while_the_role_is_held() {
+    let mut story = Story::new(policy());
+    story.heroku.members.insert(1, vec![(ME, "admin"), (1, "admin")]);
+    // The app names its team's admin, and says so whenever the entry is to be removed.
+    story.heroku.replies = vec![(Reply::Refused, false)];
+    story.leaves(1);
+    story.passes(minutes(50));
+    assert_eq!(story.heroku.removals.len(), 1, "{:?}", story.heroku.removals);
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::LastHumanAdmin]));
+    story.heroku.members.get_mut(&1).unwrap().push((9, "admin"));
+    story.passes(minutes(5));
+    assert_eq!(story.closed()[0].result, CaseResult::Removed);
+    assert!(story.heroku.apps[&1].1.iter().all(|person| *person != 1));
+}
+
+#[test]
+fn a_removal_that_failed_is_tried_again_although_a_role_is_held() {
+    let mut story = Story::new(policy());
+    story.heroku.members.insert(1, vec![(ME, "admin"), (1, "admin")]);
+    story.heroku.replies = vec![(Reply::Unavailable, false), (Reply::NoAnswer, false)];
+    story.leaves(1);
+    story.passes(minutes(5));
+    assert_eq!(story.heroku.removals.len(), 3);
+    assert_eq!(story.heroku.apps[&1].1, [2]);
+}
+
+#[test]
 fn two_admins_who_leave_together_do_not_count_for_each_other() {
     let mut story = Story::new(policy());
     story.heroku.members.insert(1, vec![(ME, "admin"), (1, "admin"), (9, "admin")]);
@@ -119,6 +146,23 @@ fn a_lost_answer_is_looked_after_and_counts_once() {
     assert_eq!(story.closed()[0].result, CaseResult::Removed);
     // The first had its effect and is not repeated; the second had none and is.
     assert_eq!(story.heroku.removals.len(), 3);
+}
+
+#[test]
+fn a_list_that_takes_long_to_read_may_lag_all_the_same() {
+    let mut story = Story::new(policy());
+    story.heroku.apps.clear();
+    story.heroku.replies = vec![(Reply::Done, false)];
+    story.heroku.slow = story.policy.timing.read_lag + SignedDuration::from_secs(1);
+    story.leaves(1);
+    while story.reads.is_empty() {
+        story.turn();
+    }
+    story.passes(SignedDuration::from_secs(4));
+    assert_eq!(story.heroku.removals.len(), 1, "the list was asked for right after the answer");
+    story.passes(minutes(5));
+    assert_eq!(story.heroku.removals.len(), 2, "one asked for later is believed");
+    assert_eq!(story.closed()[0].result, CaseResult::Removed);
 }
 
 #[test]

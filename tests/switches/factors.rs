@@ -123,6 +123,11 @@ impl Row {
         stays_behind && addresses.iter().any(|address| address.expose() == INES)
     }
 
+    /// Whoever never heard that a request took effect, and reads a list that lags, asks once more.
+    pub(crate) fn may_ask_again(&self) -> bool {
+        self.switches.read_lag_ms > 0 && (self.restart || ["answer_lost", "failed_with_effect"].contains(&&*self.fault))
+    }
+
     /// The fault, as the simulator takes it.
     pub(crate) fn faults(&self) -> Value {
         let second = |then: Value| json!([{"when": {"method": "DELETE", "skip": 1, "times": 1}, "then": [then]}]);

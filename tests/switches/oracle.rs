@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Longer than the longest lag of a row, or what is gone would be removed again.
 const READ_LAG: SignedDuration = SignedDuration::from_millis(700);
 
+/// More do not fit into `PATIENCE` while the pauses double.
+const IN_VAIN_MAX: usize = 6;
+
 const CONFIGURATION: &str = r#"config_version = 1
 mode = "enforce"
 [heroku]
@@ -66,13 +69,13 @@ pub(crate) async fn play(row: Row) -> Vec<String> {
     let environment = Environment::of([("HEROKU_DEPROVISIONER__HEROKU__TOKEN", TOKEN)]);
     let config = Config::parse("the test's configuration", CONFIGURATION, &environment).unwrap();
     let mut policy = service::policy(&config);
-    let quick = RetryPolicy { first: SignedDuration::from_millis(50), most: SignedDuration::from_secs(2) };
+    let quick = |first| RetryPolicy { first: SignedDuration::from_millis(first), most: SignedDuration::from_mins(1) };
     policy.timing = Timing {
         read_lag: READ_LAG,
         hold_recheck: SignedDuration::from_millis(200),
         proof_patience: SignedDuration::from_secs(1),
-        removal_retry: quick,
-        read_retry: quick,
+        removal_retry: quick(500),
+        read_retry: quick(50),
         account_probe: SignedDuration::from_millis(500),
         ..policy.timing
     };
@@ -214,46 +217,58 @@ fn judge_the_world(row: &Row, before: &Access, after: &Access, outcomes: &[Outco
 /// Each request was intended, none was of a kind that is never sent, and few were sent in vain.
 fn judge_the_requests(row: &Row, simulator: &Simulator, worker: &Worker) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut intended: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut intended: BTreeMap<String, usize> = BTreeMap::new();
     for (method, path) in &worker.intended {
-        *intended.entry((method, path)).or_default() += 1;
+        *intended.entry(format!("{method} {path}")).or_default() += 1;
     }
+    let mut sent: BTreeMap<String, Sent> = BTreeMap::new();
     let requests = simulator.requests();
     for request in &requests {
+        let what = format!("{} {}", request.method, request.path);
         if request.destructive {
-            wrong.push(format!("destructive: {} {}", request.method, request.path));
+            wrong.push(format!("destructive: {what}"));
         }
-        for removed in &request.removed {
-            if !MAY_LOSE.contains(&removed.email.as_str()) {
-                wrong.push(format!("{} {} took from {}", request.method, request.path, removed.email));
-            }
+        let others = request.removed.iter().filter(|removed| !MAY_LOSE.contains(&removed.email.as_str()));
+        wrong.extend(others.map(|removed| format!("{what} took from {}", removed.email)));
+        let too_many = request.status.code() == Some(429);
+        if too_many && request.faults.is_empty() {
+            wrong.push(format!("429 of our own making: {what}"));
         }
         if request.method == "GET" {
             continue;
         }
-        match intended.get_mut(&(request.method.as_str(), request.path.as_str())) {
+        match intended.get_mut(&what) {
             Some(left) if *left > 0 => *left -= 1,
-            _ => wrong.push(format!("not intended: {} {}", request.method, request.path)),
+            _ => wrong.push(format!("not intended: {what}")),
         }
-        let expected = row.fault == "rate_limit" && request.status.code() == Some(429);
-        if request.status.code() == Some(429) && !expected {
-            wrong.push(format!("429 of our own making: {} {}", request.method, request.path));
-        }
+        let sent = sent.entry(what).or_default();
+        sent.again += usize::from(sent.took_away);
+        sent.took_away |= request.changed;
+        sent.in_vain += usize::from(!request.changed && !too_many);
     }
-    let removals: Vec<_> = requests.iter().filter(|request| request.method != "GET").collect();
-    let vain: Vec<_> =
-        removals.iter().filter(|request| !request.changed && request.status.code() != Some(429)).collect();
-    println!("ROW {} {} removals, {} vain, {} requests", row.number, removals.len(), vain.len(), requests.len());
-    for v in vain {
-        println!("   ROW {} vain {} {} {:?} {:?}", row.number, v.method, v.path, v.status, v.faults);
+    for (what, sent) in sent {
+        if sent.again > usize::from(row.may_ask_again()) {
+            wrong.push(format!("{} times again after it had taken away: {what}", sent.again));
+        }
+        if sent.in_vain > IN_VAIN_MAX {
+            wrong.push(format!("{} times in vain: {what}", sent.in_vain));
+        }
     }
     wrong
+}
+
+/// What came of the requests of one kind to one path.
+#[derive(Default)]
+struct Sent {
+    took_away: bool,
+    again: usize,
+    in_vain: usize,
 }
 
 fn closed(outcomes: &[OutcomeRecord]) -> Vec<&CaseClosed> {
     let data = outcomes.iter().filter_map(|record| match &record.data {
         Outcome::Closed(closed) => Some(closed.as_ref()),
-        Outcome::Revoked(_) | Outcome::Progress(_) => None,
+        Outcome::Revoked(_) | Outcome::Progress(_) | Outcome::Look(_) => None,
     });
     data.collect()
 }
@@ -262,7 +277,7 @@ fn closed(outcomes: &[OutcomeRecord]) -> Vec<&CaseClosed> {
 fn holds(outcomes: &[OutcomeRecord]) -> BTreeSet<HoldReason> {
     let progress = outcomes.iter().filter_map(|record| match &record.data {
         Outcome::Progress(progress) => Some(progress),
-        Outcome::Closed(_) | Outcome::Revoked(_) => None,
+        Outcome::Closed(_) | Outcome::Revoked(_) | Outcome::Look(_) => None,
     });
     progress.flat_map(|progress| progress.holds.iter().map(|hold| hold.reason)).collect()
 }

@@ -48,6 +48,8 @@ pub(super) struct Heroku {
     pub(super) replies: Vec<(Reply, bool)>,
     /// Whose removals are always refused.
     pub(super) stubborn: BTreeSet<u8>,
+    /// How long it takes to read a list on its own.
+    pub(super) slow: SignedDuration,
 }
 
 /// Number of the service's own account, admin of every team.
@@ -66,6 +68,7 @@ impl Heroku {
             dark: BTreeSet::new(),
             replies: Vec::new(),
             stubborn: BTreeSet::new(),
+            slow: SignedDuration::ZERO,
         }
     }
 
@@ -323,7 +326,9 @@ impl Story {
                     for list in lists.keys() {
                         *self.reads.entry(*list).or_default() += 1;
                     }
-                    Input::Lists(lists.keys().map(|list| (*list, self.heroku.list(*list, self.now))).collect())
+                    let read = lists.keys().map(|list| (*list, self.heroku.list(*list, self.now))).collect();
+                    self.now += self.heroku.slow;
+                    Input::Lists(read)
                 }
                 Effect::Remove { case, grant, intent, removal, .. } => {
                     let committed = String::from_utf8(self.state[&format!("case/{case}")].clone()).unwrap();
