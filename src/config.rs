@@ -71,6 +71,8 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// What holds cases.
     pub guards: Guards,
+    /// What the service holds at most.
+    pub limits: Limits,
     /// Refused records.
     pub dead_letters: DeadLetters,
     /// The HTTP server.
@@ -261,6 +263,14 @@ pub struct Guards {
     pub on_reappeared: OnReappeared,
     /// Who looks after held cases.
     pub hold_owner: Option<String>,
+}
+
+/// Section `limits`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Open cases with which no more events are read.
+    pub open_cases: u32,
 }
 
 /// What becomes of access that is back after the end of a case.

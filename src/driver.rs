@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -35,7 +36,8 @@ use crate::engine::policy::Policy;
 use crate::engine::{Effect, Engine, Input, Turn};
 use crate::heroku::{Client, Gate, Scope};
 use crate::kafka::{
-    Batch, Change, Commands, CommitError, JoinError, KafkaSettings, Log, PollError, RestoreError, Stop, TopicNames,
+    Batch, Change, Commands, CommitError, JoinError, KafkaSettings, Log, PollError, RECORDS_PER_POLL, RestoreError,
+    Stop, TopicNames,
 };
 use crate::model::command::Standing;
 use crate::model::event::Normalised;
@@ -128,6 +130,8 @@ pub struct Worker {
     restore_at: Option<Instant>,
     refused: Option<String>,
     reported: Option<Instant>,
+    /// Since when there are too many open cases for another one.
+    full_since: Option<Timestamp>,
 }
 
 impl Worker {
@@ -167,6 +171,7 @@ impl Worker {
             restore_at: None,
             refused: None,
             reported: None,
+            full_since: None,
         })
     }
 
@@ -219,7 +224,8 @@ impl Worker {
     }
 
     fn turn(&mut self, inputs: Vec<Input>, stopping: bool) -> Result<(), WorkerError> {
-        let polled = self.log.poll(Duration::ZERO)?;
+        let room = self.room();
+        let polled = self.log.poll_at_most(Duration::ZERO, room)?;
         if let Some(change) = polled.change {
             self.end_epoch();
             self.refused = None;
@@ -285,6 +291,25 @@ impl Worker {
         Ok(())
     }
 
+    /// How many events may be taken now. Once there is no room for another case, none is taken until there is some for
+    /// several: letting the events flow again costs a fetch.
+    fn room(&mut self) -> usize {
+        let Some(engine) = &self.engine else { return RECORDS_PER_POLL };
+        let (room, limit) = (engine.room(), self.settings.policy.max_open_cases);
+        match self.full_since {
+            None if room == 0 => {
+                self.full_since = Some(clock::now());
+                warn!("No event is read until some of the open cases have ended: limit {limit} (limits.open_cases)");
+            }
+            Some(_) if room >= (limit / 20).max(1) => {
+                self.full_since = None;
+                info!("Events are read again: room for {room} of {limit} open cases (limits.open_cases)");
+            }
+            Some(_) | None => {}
+        }
+        if self.full_since.is_some() { 0 } else { room }
+    }
+
     /// Whether removals may be sent: by what is on the commands topic now, and by what the state remembers of it.
     fn standing(&self) -> Standing {
         match self.settings.stop.standing() {
@@ -295,7 +320,7 @@ impl Worker {
         }
     }
 
-    fn handle(&mut self, now: jiff::Timestamp, input: Input) {
+    fn handle(&mut self, now: Timestamp, input: Input) {
         if let Input::Answered { answer, .. } = &input {
             info!(reply = ?answer.reply, status = answer.status, "Removal answered");
         }
@@ -362,6 +387,7 @@ impl Worker {
     fn end_epoch(&mut self) {
         self.epoch += 1;
         self.engine = None;
+        self.full_since = None;
         self.commands = None;
         self.restore_at = None;
     }

@@ -43,7 +43,9 @@ pub use denial::is_denied;
 pub use digest::record_sha256;
 pub use embedded::Embedded;
 pub use intake::{Intake, IntakeError, IntakeSource};
-pub use log::{Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled};
+pub use log::{
+    Batch, Change, CommitError, EventRecord, JoinError, Log, OutgoingRecord, PollError, Polled, RECORDS_PER_POLL,
+};
 pub use names::TopicNames;
 pub use reader::{Follower, ReadError, Since, TopicRecord, find, latest, record_at};
 pub use restore::{POSITION_KEY, RestoreError, Restored, refusal};

@@ -306,6 +306,7 @@ pub fn policy(config: &Config) -> Policy {
         protected: config.people.protected.iter().cloned().collect(),
         deadline: config.deadlines.normal,
         deadline_urgent: config.deadlines.urgent,
+        max_open_cases: usize::try_from(config.limits.open_cases).unwrap_or(usize::MAX),
         max_people_per_hour: config.guards.max_people_per_hour,
         max_people_per_day: config.guards.max_people_per_day,
         max_percent_of_team: config.guards.max_percent_of_team,

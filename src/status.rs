@@ -94,6 +94,12 @@ pub struct HerokuStatus {
 pub struct CasesStatus {
     /// Not ended.
     pub open: u64,
+    /// With as many open no event is read (`limits.open_cases`).
+    #[serde(default)]
+    pub limit: u64,
+    /// Since when no event is read for that; absent = events are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_since: Option<Timestamp>,
     /// Of those, the ones that wait, by reason. A case with two reasons counts under both.
     pub held: BTreeMap<HoldReason, u64>,
     /// Of the open ones, those past their deadline.

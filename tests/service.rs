@@ -4,6 +4,8 @@
 
 #[path = "service/faults.rs"]
 mod faults;
+#[path = "service/limits.rs"]
+mod limits;
 #[path = "service/orders.rs"]
 mod orders;
 #[path = "service/play.rs"]

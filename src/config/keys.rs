@@ -149,6 +149,8 @@ pub const KEYS: &[Key] = &[
     key("guards.on_reappeared", One(Shape::Choice(&["report", "remove"])), None, Value("\"report\""), "What becomes of access that is back after the end of a case; `remove` removes it once more."),
     key("guards.hold_owner", One(Shape::Text), None, Absent("nobody"), "Who looks after held cases; stands in each hold."),
 
+    key("limits.open_cases", whole(1, 1_000_000), Some("cases"), Value("10000"), "With as many open cases no event is read until some have ended."),
+
     key("dead_letters.payload", One(Shape::Choice(&["full", "reference"])), None, Value("\"full\""), "Whether a dead letter holds the refused record, or its place and digest only."),
 
     key("http.listen", One(Shape::Listen), None, Value("\"0.0.0.0:8080\""), "Where health, status and metrics are served."),

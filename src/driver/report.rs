@@ -64,6 +64,7 @@ impl Worker {
         self.reported = Some(now);
         let census = self.engine.as_ref().map(crate::engine::Engine::census);
         let standing = self.standing();
+        let (full_since, limit) = (self.full_since, count(self.settings.policy.max_open_cases));
         let (refused, remaining, assigned) = (self.refused.clone(), self.gate.remaining(), self.log.is_assigned());
         self.status.send_modify(|status| {
             status.role = if assigned { Role::Active } else { role };
@@ -80,6 +81,8 @@ impl Worker {
             status.heroku.unread_teams = census.unread;
             status.cases = CasesStatus {
                 open: count(census.open),
+                limit,
+                full_since,
                 held: census.held.into_iter().map(|(reason, cases)| (reason, count(cases))).collect(),
                 overdue: count(census.overdue),
                 oldest_open_since: census.oldest,

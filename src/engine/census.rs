@@ -46,6 +46,12 @@ pub struct CaseLine {
 }
 
 impl Engine {
+    /// How many events may be taken before the open cases are as many as may be: each opens one at most. What people
+    /// order is never put off, so more may be open than the limit says.
+    pub fn room(&self) -> usize {
+        self.policy.max_open_cases.saturating_sub(self.cases.len())
+    }
+
     /// Counts.
     pub fn census(&self) -> Census {
         let mut held = BTreeMap::new();

@@ -38,6 +38,7 @@ pub(crate) fn policy() -> Policy {
         protected: BTreeSet::new(),
         deadline: SignedDuration::from_hours(24),
         deadline_urgent: SignedDuration::from_hours(1),
+        max_open_cases: 10_000,
         max_people_per_hour: 10,
         max_people_per_day: 25,
         max_percent_of_team: 100,

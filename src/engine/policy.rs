@@ -37,6 +37,8 @@ pub struct Policy {
     pub on_reappeared: OnReappeared,
     /// Who looks after held cases.
     pub hold_owner: Option<String>,
+    /// Open cases with which no more events are taken.
+    pub max_open_cases: usize,
     /// Human admins that every team keeps.
     pub min_human_admins: u32,
     /// Whether an enterprise account is configured, so that its team list says which teams to expect.

@@ -74,6 +74,12 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
             gauge.observe(cases, &[KeyValue::new("state", state)]);
         }
     });
+    count("heroku_deprovisioner.cases.limit", "{case}", "Open cases with which no event is read", |status, gauge| {
+        gauge.observe(status.cases.limit, &[]);
+    });
+    count("heroku_deprovisioner.cases.full", "", "1 while no event is read for the open cases", |status, gauge| {
+        gauge.observe(u64::from(status.cases.full_since.is_some()), &[]);
+    });
     count("heroku_deprovisioner.cases.held", "{case}", "Open cases that wait, by reason", |status, gauge| {
         // Every reason always, so that an alert sees a 0 and not a gap.
         for reason in HoldReason::ALL {

@@ -47,6 +47,10 @@ pub struct Log {
     /// Present from a restore until the next change, or the next commit that did not succeed.
     writer: Option<Writer>,
     assigned: bool,
+    /// The partition is not paused.
+    flowing: bool,
+    /// Offset of the next event to take.
+    next: i64,
 }
 
 type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -193,6 +197,8 @@ impl Log {
             restorer,
             writer: None,
             assigned: false,
+            flowing: false,
+            next: 0,
         })
     }
 
@@ -207,19 +213,32 @@ impl Log {
     /// # Errors
     /// Only when the consumer cannot go on. Outages are not errors; librdkafka reconnects.
     pub fn poll(&mut self, wait: Duration) -> Result<Polled, PollError> {
+        self.poll_at_most(wait, RECORDS_PER_POLL)
+    }
+
+    /// The same, but it takes `most` events. With 0 the partition rests: nothing of it is fetched or kept, and this
+    /// instance stays a member of the group.
+    ///
+    /// # Errors
+    /// As [`Self::poll`].
+    pub fn poll_at_most(&mut self, wait: Duration, most: usize) -> Result<Polled, PollError> {
+        self.let_flow(most > 0);
+        let most = most.clamp(1, RECORDS_PER_POLL);
         let mut polled = Polled::default();
         let mut wait = wait;
         let mut gathering: Option<Instant> = None;
-        while polled.records.len() < RECORDS_PER_POLL {
+        while polled.records.len() < most {
             let failure = match self.member.poll(wait) {
-                // Between the assignment and the end of the restore nothing may be taken.
-                Some(Ok(record)) if self.writer.is_some() => {
+                // Between the assignment and the end of the restore nothing may be taken, nor while it rests: what
+                // was on its way then comes again.
+                Some(Ok(record)) if self.writer.is_some() && self.flowing => {
+                    self.next = record.offset() + 1;
                     polled.records.push(event_record(&record));
                     gathering.get_or_insert_with(Instant::now);
                     None
                 }
                 Some(Ok(record)) => {
-                    debug!(offset = record.offset(), "Record before the restore left out");
+                    debug!(offset = record.offset(), "Record left out");
                     None
                 }
                 Some(Err(failure)) => Some(failure),
@@ -246,6 +265,26 @@ impl Log {
             crash::point("polled");
         }
         Ok(polled)
+    }
+
+    /// Lets the events flow, or rest. A failure is tried again at the next poll.
+    fn let_flow(&mut self, flow: bool) {
+        if self.writer.is_none() || self.flowing == flow {
+            return;
+        }
+        let changed = match flow {
+            true => self.flow_from(self.next),
+            false => self.member.pause(&self.partition()),
+        };
+        match changed {
+            Ok(()) => self.flowing = flow,
+            Err(failure) => debug!("{failure}"),
+        }
+    }
+
+    fn flow_from(&self, offset: i64) -> KafkaResult<()> {
+        self.member.seek(&self.names.events, PARTITION, Offset::Offset(offset), ANSWER_WITHIN)?;
+        self.member.resume(&self.partition())
     }
 
     fn note(&mut self, failure: KafkaError) -> Result<(), PollError> {
@@ -288,10 +327,8 @@ impl Log {
         let began = Instant::now();
         let writer = Writer::open(&self.settings, &self.names).map_err(RestoreError::Kafka)?;
         let restored = self.restorer.restore(&self.names, &self.member)?;
-        self.member
-            .seek(&self.names.events, PARTITION, Offset::Offset(restored.position), ANSWER_WITHIN)
-            .and_then(|()| self.member.resume(&self.partition()))
-            .map_err(RestoreError::Kafka)?;
+        self.flow_from(restored.position).map_err(RestoreError::Kafka)?;
+        (self.flowing, self.next) = (true, restored.position);
         self.writer = Some(writer);
         info!(
             records = restored.records.len(),
@@ -330,6 +367,7 @@ impl Log {
     /// Drops the producer and stops the flow of events.
     fn abandon(&mut self) {
         self.writer = None;
+        self.flowing = false;
         if let Err(failure) = self.member.pause(&self.partition()) {
             // Not ours any more; the next poll says so.
             debug!("{failure}");

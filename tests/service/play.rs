@@ -33,6 +33,11 @@ pub(crate) struct Play {
 impl Play {
     /// Starts the service in front of this world and these faults (as JSON, see docs/simulator.md).
     pub(crate) fn begin(world: World, faults: serde_json::Value) -> Self {
+        Self::begin_with(world, faults, "")
+    }
+
+    /// The same, with more configuration.
+    pub(crate) fn begin_with(world: World, faults: serde_json::Value, more: &str) -> Self {
         let broker = Embedded::start().unwrap();
         let (names, kafka) = (TopicNames::new(PREFIX), broker.settings());
         broker.create_topics(&names).unwrap();
@@ -40,7 +45,7 @@ impl Play {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let simulator = runtime.block_on(Simulator::start_local(world, Options::default())).unwrap();
         simulator.set_faults(rules(faults));
-        let text = stage::configuration(kafka.bootstrap_servers(), PREFIX, &simulator.url(), "one");
+        let text = stage::configuration(kafka.bootstrap_servers(), PREFIX, &simulator.url(), "one") + more;
         let environment = Environment::of([("HEROKU_DEPROVISIONER__HEROKU__TOKEN", TOKEN)]);
         let config = Config::parse("the test's configuration", &text, &environment).unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
