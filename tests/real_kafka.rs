@@ -7,6 +7,8 @@ mod bench;
 mod check;
 #[path = "real_kafka/intake.rs"]
 mod intake;
+#[path = "real_kafka/limits.rs"]
+mod limits;
 #[path = "real_kafka/log.rs"]
 mod log;
 #[path = "real_kafka/pause.rs"]

@@ -213,6 +213,11 @@ impl Bench {
         count
     }
 
+    /// Offset behind the last record.
+    pub(crate) fn high_watermark(&self, topic: &str) -> i64 {
+        self.reader().fetch_watermarks(topic, 0, ANSWER).unwrap().1
+    }
+
     fn reader(&self) -> BaseConsumer {
         self.client()
             .set("group.id", "outside")

@@ -79,11 +79,20 @@ impl Scene {
         self.start_to_crash(name, None)
     }
 
+    /// With more configuration.
+    pub(crate) fn start_with(&self, name: &str, more: &str) -> Instance {
+        self.spawn(name, None, more)
+    }
+
     fn start_to_crash(&self, name: &str, at: Option<&str>) -> Instance {
+        self.spawn(name, at, "")
+    }
+
+    fn spawn(&self, name: &str, at: Option<&str>, more: &str) -> Instance {
         let file = self.folder.path().join(format!("{name}.toml"));
         let text =
             stage::configuration(self.bench.bootstrap_servers(), &self.bench.prefix, &self.simulator.url(), name);
-        fs::write(&file, text).unwrap();
+        fs::write(&file, text + more).unwrap();
         let log = self.folder.path().join(format!("{name}.log"));
         let out = File::options().append(true).create(true).open(&log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_heroku-deprovisioner"));
