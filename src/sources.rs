@@ -233,6 +233,14 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
         Err(reject) if matches!(delivery, Delivery::Binary(_)) => (document::Document::default(), Some(reject)),
         Err(reject) => return Err(reject),
     };
+    let plain = !matches!(delivery, Delivery::Binary(_));
+    // Counted here too: what is in them may be nothing at all.
+    if let serde_json::Value::Array(items) = &document.root
+        && plain
+        && items.len() > ELEMENTS_MAX
+    {
+        return Err(too_many("elements", &format!("[{ELEMENTS_MAX}]")));
+    }
     let mut found = Vec::new();
     for element in carrier::unwrap(&delivery, record.arrived_at, &document.root, fault) {
         match adapter_for(&element, rules) {
@@ -244,7 +252,7 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
             Err(reading) => found.push((element, Err(reading))),
         }
         if found.len() > ELEMENTS_MAX {
-            return Err(too_many("elements"));
+            return Err(too_many("elements", &found[ELEMENTS_MAX].0.place()));
         }
     }
     if found.is_empty() {
@@ -262,14 +270,15 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
             (None, Ok(adapter)) => readings.extend((adapter.read)(&element, rules)),
         }
         if readings.len() > ELEMENTS_MAX {
-            return Err(too_many("people"));
+            return Err(too_many("people", &readings[ELEMENTS_MAX].element));
         }
     }
     Ok(readings)
 }
 
-fn too_many(what: &str) -> Reject {
-    Reject::new(RejectCode::TooManyElements, format!("more than {ELEMENTS_MAX} {what}"))
+fn too_many(what: &str, first: &str) -> Reject {
+    let detail = format!("more than {ELEMENTS_MAX} {what}; the first one too many is `{first}`");
+    Reject::new(RejectCode::TooManyElements, detail)
 }
 
 /// The configured format, or with [`Format::Auto`] the only one that recognises the element.

@@ -494,6 +494,77 @@ fn limits_hold_for_the_whole_record() {
     assert_eq!(code(&only(read_json(&three, &okta()))), Some(RejectCode::TooManyElements));
 }
 
+/// What is read at its limit, and refused just above it and far above it, with the limit and the place.
+#[test]
+fn at_ten_times_a_limit_the_refusal_names_the_limit_and_the_place() {
+    const DEPTH_MAX: usize = 100;
+    let padded = |bytes: usize| {
+        let text = person().to_string();
+        format!("{text}{}", " ".repeat(bytes - text.len())).into_bytes()
+    };
+    let deep = |levels: usize| {
+        let around = levels - 1; // The event itself is one.
+        let nested = format!("{}1{}", "[".repeat(around), "]".repeat(around));
+        with(person(), "/extra", Some(json!("DEEP"))).to_string().replace("\"DEEP\"", &nested).into_bytes()
+    };
+    let elements = |count: usize| {
+        let small = vec![json!({"eventType": "a"}).to_string(); count];
+        format!("[{}]", small.join(",")).into_bytes()
+    };
+    type Make<'m> = &'m dyn Fn(usize) -> Vec<u8>;
+    let limits: [(usize, Make<'_>, RejectCode, &str); 3] = [
+        (VALUE_BYTES_MAX, &padded, RejectCode::TooLarge, ""),
+        (DEPTH_MAX, &deep, RejectCode::TooDeep, "at line 1, column "),
+        (ELEMENTS_MAX, &elements, RejectCode::TooManyElements, "`[5000]`"),
+    ];
+    for (limit, make, refusal, place) in limits {
+        let rules = if refusal == RejectCode::TooManyElements { okta() } else { canonical() };
+        let at_it = read_bytes(&make(limit), &rules);
+        assert!(at_it.iter().all(|reading| code(reading).is_none()), "{refusal:?} at its limit: {:?}", at_it[0]);
+        for beyond in [limit + 1, 10 * limit] {
+            let reading = only(read_bytes(&make(beyond), &rules));
+            let Verdict::Reject(reject) = &reading.verdict else { panic!("{beyond}: {reading:?}") };
+            assert_eq!(reject.code, refusal, "{beyond}");
+            assert!(reject.detail.contains(&limit.to_string()), "{}", reject.detail);
+            assert!(reject.detail.contains(place), "{}", reject.detail);
+        }
+    }
+}
+
+#[test]
+fn what_stands_behind_too_many_empty_elements_is_refused_not_lost() {
+    let empty = event_hook(&[]).to_string();
+    let hidden = event_hook(&[log_event()]).to_string();
+    let record = format!("[{}{hidden}]", format!("{empty},").repeat(ELEMENTS_MAX));
+    assert!(record.len() < VALUE_BYTES_MAX);
+    assert_eq!(code(&only(read_bytes(record.as_bytes(), &okta()))), Some(RejectCode::TooManyElements));
+}
+
+#[test]
+fn numbers_and_objects_beyond_all_measure_harm_nobody() {
+    let person = |change: &str| person().to_string().replacen('{', &format!("{{{change},"), 1);
+    let keys: Vec<String> = (0..60_000).map(|number| format!("\"k{number}\":{number}")).collect();
+    let digits = "9".repeat(100_000);
+    for (change, refused) in [
+        (keys.join(","), None),
+        (format!("\"extra\":-0.{digits}"), None),
+        (format!("\"extra\":{digits}"), Some(RejectCode::MalformedJson)),
+        ("\"extra\":1e400".to_owned(), Some(RejectCode::MalformedJson)),
+        ("\"extra\":18446744073709551616".to_owned(), None),
+    ] {
+        let reading = only(read_bytes(person(&change).as_bytes(), &canonical()));
+        assert_eq!(code(&reading), refused, "{} …", &change[..change.len().min(40)]);
+    }
+    for version in ["1e0", "18446744073709551617", "-1", "1.0"] {
+        let text = self::person().to_string().replace("\"schema_version\":1", &format!("\"schema_version\":{version}"));
+        assert_eq!(
+            code(&only(read_bytes(text.as_bytes(), &canonical()))),
+            Some(RejectCode::UnknownVersion),
+            "{version}"
+        );
+    }
+}
+
 #[test]
 fn a_record_of_two_formats_is_refused_until_somebody_says_which() {
     let mut both = log_event();

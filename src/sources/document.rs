@@ -46,8 +46,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Document, Reject> {
         .deserialize(&mut deserializer)
         .and_then(|root| deserializer.end().map(|()| root));
     match (parsed, found.fault.get()) {
-        (_, Some(Fault::TooDeep)) => {
-            Err(Reject::new(RejectCode::TooDeep, format!("nested more than {DEPTH_MAX} levels deep")))
+        (parsed, Some(Fault::TooDeep)) => {
+            let place = parsed.err().map(|error| format!(" at line {}, column {}", error.line(), error.column()));
+            let detail = format!("nested more than {DEPTH_MAX} levels deep{}", place.unwrap_or_default());
+            Err(Reject::new(RejectCode::TooDeep, detail))
         }
         (_, Some(Fault::TooManyRepeated)) => {
             Err(Reject::new(RejectCode::DuplicateKey, format!("more than {REPEATED_MAX} keys stand more than once")))
