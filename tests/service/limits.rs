@@ -1,5 +1,7 @@
 //! More than the service may hold at once: it waits on Kafka, in sight, and nothing of it is lost.
 
+use heroku_deprovisioner::kafka::OutgoingRecord;
+use heroku_deprovisioner::kafka::reader::find;
 use heroku_deprovisioner::kafka::send::send;
 use heroku_deprovisioner::model::CaseId;
 use heroku_deprovisioner::model::command::Act;
@@ -7,7 +9,7 @@ use heroku_deprovisioner::model::outcome::{CaseResult, OutcomeKind, OutcomeRecor
 use serde_json::json;
 
 use super::play::Play;
-use super::stage::{closed, leaves, orders, until, world};
+use super::stage::{PRIYA, closed, leaves, orders, record, removals, statement, until, world};
 
 const OPEN: usize = 5;
 
@@ -58,4 +60,41 @@ fn ten_times_the_open_cases_wait_on_kafka_and_all_end() {
     let nothing = results.iter().filter(|result| **result == CaseResult::NothingToRemove).count();
     assert_eq!((results.len(), nothing), (leavers.len(), leavers.len() - 1));
     assert_eq!(most_open(&outcomes), OPEN);
+}
+
+#[test]
+fn what_is_far_above_a_limit_is_a_dead_letter_that_names_it() {
+    let with = |extra: &str| record(&statement(PRIYA).to_string().replacen('{', &format!("{{\"extra\":{extra},"), 1));
+    let garbage: Vec<u8> = (0..100_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let cases = [
+        (with(&format!("\"{}\"", "x".repeat(7 * 1024 * 1024))), "too_large", "1048576 are read at most"),
+        (
+            with(&format!("{}1{}", "[".repeat(1_000), "]".repeat(1_000))),
+            "too_deep",
+            "more than 100 levels deep at line 1",
+        ),
+        (record(&format!("[{}1]", "1,".repeat(50_000))), "too_many_elements", "more than 5000 elements; the first one"),
+        (with(&"9".repeat(100_000)), "malformed_json", "at line 1, column "),
+        (OutgoingRecord { value: Some(garbage), ..record("") }, "invalid_utf8", "not UTF-8 from byte "),
+        (record(&format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_560))), "duplicate_key", "more than 256 keys"),
+    ];
+    let play = Play::begin(world(), json!([]));
+    let (before, behind) = ("before@larkspur.example", "behind@larkspur.example");
+    play.say(&[leaves(before)]);
+    for (record, _, _) in &cases {
+        play.say(std::slice::from_ref(record));
+    }
+    play.say(&[leaves(behind)]);
+    play.until_closed(2);
+    let letters = find(&play.kafka, &play.names.dead_letters, |_| true).unwrap();
+    for (letter, (_, reason, detail)) in letters.iter().zip(&cases) {
+        let told = letter.header("dlq-detail").unwrap_or_default();
+        assert_eq!(letter.header("dlq-reason").as_deref(), Some(*reason), "{told}");
+        assert!(told.contains(detail), "{told}");
+    }
+    assert_eq!(letters.len(), cases.len());
+    let (simulator, outcomes) = play.end();
+    let ended: Vec<_> = closed(&outcomes).iter().map(|case| case.result).collect();
+    assert_eq!(ended, [CaseResult::NothingToRemove; 2]);
+    assert_eq!(removals(&simulator).len(), 0);
 }
