@@ -85,7 +85,7 @@ impl Engine {
         };
         let mut part = revocation.part();
         part.proof = None;
-        let ordinal = u32::try_from(revocation.attempts.len()).unwrap_or(u32::MAX);
+        let ordinal = u32::try_from(revocation.tries()).unwrap_or(u32::MAX);
         let data = Outcome::Revoked(Box::new(GrantRevoked {
             case_id: id,
             person_id: case.person,

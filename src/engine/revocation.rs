@@ -10,8 +10,12 @@ use crate::model::outcome::{AttemptPart, Decision, GrantPart, Settled};
 use crate::model::world::ListId;
 use crate::model::{Grant, IntentId, Removal};
 
-/// Attempts kept in the record; older ones are dropped.
+/// Attempts of one grant that are kept; older ones are only counted.
 const ATTEMPTS_KEPT: usize = 20;
+
+/// Attempts of one case that are kept, but one for each grant. A case is one record, and 5,000 grants with 4 attempts each
+/// would be longer than the 8 MiB that the state topic takes: it could never be committed again, nor anything with it.
+const ATTEMPTS_OF_A_CASE: usize = 5_000;
 
 /// One grant of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,8 +29,11 @@ pub struct Revocation {
     pub reason: Option<String>,
     /// Where it stands.
     pub progress: Progress,
-    /// Every intent.
+    /// The latest intents.
     pub attempts: Vec<AttemptPart>,
+    /// How many came before those.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forgotten: u32,
     /// Attempts that failed.
     pub failures: u32,
 }
@@ -76,7 +83,7 @@ impl Revocation {
     }
 
     fn new(grant: Grant, decision: Decision, reason: Option<String>, progress: Progress) -> Self {
-        Self { grant, decision, reason, progress, attempts: Vec::new(), failures: 0 }
+        Self { grant, decision, reason, progress, attempts: Vec::new(), forgotten: 0, failures: 0 }
     }
 
     /// The list that shows the grant, for those that can be removed.
@@ -99,8 +106,13 @@ impl Revocation {
         matches!(self.progress, Progress::Intended { .. })
     }
 
-    /// Notes an intent. The request may leave once it is committed.
-    pub fn intend(&mut self, intent: IntentId, now: Timestamp) {
+    /// Intents so far.
+    pub fn tries(&self) -> usize {
+        self.forgotten as usize + self.attempts.len()
+    }
+
+    /// Notes an intent of a case with so many `grants`. The request may leave once it is committed.
+    pub fn intend(&mut self, intent: IntentId, now: Timestamp, grants: usize) {
         self.progress = Progress::Intended { intent };
         self.attempts.push(AttemptPart {
             intent_id: intent,
@@ -112,8 +124,10 @@ impl Revocation {
             error_id: None,
             request_ids: None,
         });
-        if self.attempts.len() > ATTEMPTS_KEPT {
-            self.attempts.remove(0);
+        let kept = (ATTEMPTS_OF_A_CASE / grants.max(1)).clamp(1, ATTEMPTS_KEPT);
+        if self.attempts.len() > kept {
+            let forgotten = self.attempts.drain(..self.attempts.len() - kept).len();
+            self.forgotten = self.forgotten.saturating_add(u32::try_from(forgotten).unwrap_or(u32::MAX));
         }
     }
 
@@ -142,4 +156,9 @@ impl Revocation {
             proof,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

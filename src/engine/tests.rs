@@ -15,12 +15,13 @@ use jiff::SignedDuration;
 use self::story::{ME, Story, email, minutes, uuid};
 use super::fixtures::{event, policy};
 use super::plan::plan_id;
-use super::policy::{OnSuspended, Policy};
+use super::policy::{OnSuspended, PLAN_GRANTS_MAX, Policy};
+use super::record::StateRecord;
 use crate::model::command::Act;
 use crate::model::event::Action;
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode, OutcomeKind};
-use crate::model::world::{ListId, Reply};
-use crate::model::{AppId, Removal, TeamId};
+use crate::model::world::{Evidence, ListId, ListRead, Reply};
+use crate::model::{AppId, IntentId, Removal, TeamId};
 
 #[test]
 fn a_leaver_loses_everything_and_nobody_else_anything() {
@@ -124,6 +125,33 @@ fn a_removal_that_failed_is_tried_again_although_a_role_is_held() {
     story.passes(minutes(5));
     assert_eq!(story.heroku.removals.len(), 3);
     assert_eq!(story.heroku.apps[&1].1, [2]);
+}
+
+/// The most that one plan may hold, each grant refused again and again: it still fits into one record of the state topic.
+#[test]
+fn the_largest_case_stays_a_record_that_can_be_committed() {
+    const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    while story.engine.cases.values().all(|case| case.revocations.is_empty()) {
+        story.turn();
+    }
+    let mut case = story.engine.cases.values().next().unwrap().clone();
+    let mut refused = case.revocations[0].clone();
+    for number in 0..40 {
+        refused.intend(IntentId(uuid(1, number)), story.now, PLAN_GRANTS_MAX);
+        let attempt = refused.attempts.last_mut().unwrap();
+        (attempt.sent_at, attempt.answered_at) = (Some(story.now), Some(story.now));
+        (attempt.reply, attempt.status) = (Some(Reply::Unavailable), Some(503));
+        attempt.error_id = Some("service_unavailable".to_owned());
+        attempt.request_ids = Some("01234567-89ab-cdef-0123-456789abcdef,".repeat(4));
+    }
+    assert_eq!((refused.attempts.len(), refused.tries()), (1, 40));
+    case.revocations = vec![refused; PLAN_GRANTS_MAX];
+    let ListRead { evidence, .. } = story.heroku.list(ListId::Team(TeamId(uuid(2, 1))), story.now).unwrap();
+    case.proofs = vec![Evidence { body_sha256: "0".repeat(64), ..evidence[0].clone() }; PLAN_GRANTS_MAX];
+    let (_, value) = StateRecord::Case(Box::new(case)).encode();
+    assert!(value.len() < RECORD_BYTES_MAX * 3 / 4, "{} bytes", value.len());
 }
 
 #[test]

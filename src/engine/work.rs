@@ -78,15 +78,15 @@ impl Engine {
             }
             *left -= 1;
             let case = self.cases.get_mut(&candidate.case).expect("candidates are of open cases");
-            let traceparent = case.traceparent.clone();
+            let (traceparent, grants) = (case.traceparent.clone(), case.revocations.len());
             let Some(revocation) = case.revocations.iter_mut().find(|known| known.grant.id == candidate.grant) else {
                 continue;
             };
             let Some(removal) = revocation.grant.removal else { continue };
             let surface = revocation.grant.surface;
-            let ordinal = (revocation.failures, revocation.attempts.len(), now.as_nanosecond());
+            let ordinal = (revocation.failures, revocation.tries(), now.as_nanosecond());
             let intent = IntentId(computed(&["intent", &candidate.grant.to_string(), &format!("{ordinal:?}")]));
-            revocation.intend(intent, now);
+            revocation.intend(intent, now, grants);
             self.in_flight.insert(intent, (candidate.case, candidate.grant));
             self.begins(now, candidate.case);
             self.touch_case(candidate.case);
@@ -374,7 +374,7 @@ fn holds_the_gate(revocation: &Revocation) -> bool {
     revocation.decision == Decision::Revoke
         && match revocation.progress {
             Progress::Waiting { .. } => revocation.failures == 0 && revocation.attempts.is_empty(),
-            Progress::Intended { .. } => revocation.attempts.len() == 1,
+            Progress::Intended { .. } => revocation.tries() == 1,
             Progress::Attempted { .. } | Progress::Settled { .. } => false,
         }
 }

@@ -89,7 +89,7 @@ fn what_is_far_above_a_limit_is_a_dead_letter_that_names_it() {
     let letters = find(&play.kafka, &play.names.dead_letters, |_| true).unwrap();
     for (letter, (_, reason, detail)) in letters.iter().zip(&cases) {
         let told = letter.header("dlq-detail").unwrap_or_default();
-        assert_eq!(letter.header("dlq-reason").as_deref(), Some(*reason), "{told}");
+        assert_eq!(letter.header("dlq-reason"), Some(*reason), "{told}");
         assert!(told.contains(detail), "{told}");
     }
     assert_eq!(letters.len(), cases.len());
