@@ -30,6 +30,11 @@ const HEARTBEATS_PER_SESSION: u32 = 10;
 /// Longest time between two polls. A restore and a commit, each at its limit, stay far below it.
 const MAX_POLL_INTERVAL_MS: u32 = 300_000;
 
+/// What an intake holds of records that it has not looked at yet, and as much again of what it has sent and no broker has
+/// acknowledged. A full queue makes it wait; with librdkafka's defaults (64 MiB and 1 GiB) a flood of large records that
+/// cannot be read took 516 MiB.
+const INTAKE_QUEUE_KIB: u32 = 32 * 1024;
+
 /// Largest record that our own producers send; the topics `state` and `outcomes` take as much.
 pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -148,7 +153,10 @@ impl KafkaSettings {
     /// The intake's producer: it gives up soon enough for the consumer beside it to stay in its group.
     pub(super) fn intake_producer(&self) -> ClientConfig {
         let mut config = self.producer();
-        config.set("message.timeout.ms", SEND_WITHIN.as_millis().to_string()).set("linger.ms", "1");
+        config
+            .set("message.timeout.ms", SEND_WITHIN.as_millis().to_string())
+            .set("linger.ms", "1")
+            .set("queue.buffering.max.kbytes", INTAKE_QUEUE_KIB.to_string());
         config
     }
 
@@ -158,6 +166,7 @@ impl KafkaSettings {
         let mut config = self.member(&names.intake_group, instance);
         config
             .set("auto.offset.reset", "error")
+            .set("queued.max.messages.kbytes", INTAKE_QUEUE_KIB.to_string())
             // With the default of 1 s a partition whose queue is full rests for so long, and the queue is empty long
             // before: the intake would stand still most of the time while it catches up.
             .set("fetch.queue.backoff.ms", "10");

@@ -4,7 +4,8 @@ use std::fs;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use heroku_deprovisioner::kafka::Batch;
+use heroku_deprovisioner::kafka::send::send;
+use heroku_deprovisioner::kafka::{Batch, OutgoingRecord};
 use heroku_deprovisioner::model::outcome::OutcomeKind;
 use serde_json::json;
 
@@ -90,4 +91,35 @@ fn resident(process: &Child) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// What the intake of one cluster may hold of records on their way in, and of what came of them on its way out.
+const INTAKE_MAX: u64 = 160 * 1024 * 1024;
+
+#[test]
+fn a_flood_of_large_garbage_passes_through_without_piling_up() {
+    let Some(bench) = Bench::new("a_flood_of_large_garbage_passes_through_without_piling_up") else { return };
+    let scene = Scene::set_with(bench, world(), Duration::from_millis(1));
+    // Nothing that could be compressed.
+    let mut state = 1_u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_le_bytes()[3]
+    });
+    let garbage = OutgoingRecord { value: Some(noise.take(1_000_000).collect()), ..OutgoingRecord::default() };
+    let count = 500;
+    for _ in 0..count / 50 {
+        send(scene.kafka(), &format!("{}leavers", scene.bench.prefix), &vec![garbage.clone(); 50]).unwrap();
+    }
+    let mut instance = scene.start("one");
+    let letters = scene.names().dead_letters.clone();
+    let mut most = 0;
+    until("each is a dead letter", || {
+        assert!(instance.child.try_wait().unwrap().is_none(), "{}", instance.told());
+        most = most.max(resident(&instance.child));
+        scene.bench.high_watermark(&letters) >= count
+    });
+    println!("{} MiB at most", most / 1024 / 1024);
+    assert!(most < INTAKE_MAX, "{most} bytes");
+    instance.stop();
 }
