@@ -28,8 +28,10 @@ pub(super) fn policy() -> Policy {
         max_event_age: Some(SignedDuration::from_hours(24 * 7)),
         zone: TimeZone::UTC,
         on_suspended,
+        unconfirmed: None,
     };
     Policy {
+        max_open_cases: 10_000,
         mode: Mode::Enforce,
         sources: BTreeMap::from([
             ("hr".to_owned(), source(OnSuspended::Hold)),
