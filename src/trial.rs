@@ -2,8 +2,12 @@
 
 pub mod broker;
 pub mod cast;
+pub mod cluster;
+pub mod place;
 
 pub use broker::{Broker, BrokerError, Jars};
+pub use cluster::Cluster;
+pub use place::{Door, INSIDE, Place};
 
 use std::io::Write;
 

@@ -3,6 +3,8 @@
 
 #[path = "real_kafka/bench.rs"]
 mod bench;
+#[path = "real_kafka/chaos.rs"]
+mod chaos;
 #[path = "real_kafka/check.rs"]
 mod check;
 #[path = "real_kafka/intake.rs"]

@@ -32,6 +32,9 @@ pub const RECORDS_PER_POLL: usize = 500;
 /// and served by one scan, instead of the first of them by a scan of their own.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// How long a new producer, which ends all that earlier ones left, may wait to see that on every topic.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
+
 /// Events that trickle in are gathered no longer than this.
 const GATHER_MAX: Duration = Duration::from_millis(100);
 
@@ -46,6 +49,8 @@ pub struct Log {
     restorer: Restorer,
     /// Present from a restore until the next change, or the next commit that did not succeed.
     writer: Option<Writer>,
+    /// First offset of the state topic, as of the last restore.
+    state_from: i64,
     assigned: bool,
     /// The partition is not paused.
     flowing: bool,
@@ -168,6 +173,9 @@ pub enum CommitError {
     /// A new producer was needed and could not be opened. Nothing was written.
     #[error("no producer for the next transaction")]
     Writer(#[source] KafkaError),
+    /// What was committed before cannot be read. Nothing was written: that could hide it.
+    #[error("an earlier transaction is not ended everywhere")]
+    Unsettled(#[source] RestoreError),
 }
 
 impl Log {
@@ -196,6 +204,7 @@ impl Log {
             rejoins: Rejoins::default(),
             restorer,
             writer: None,
+            state_from: 0,
             assigned: false,
             flowing: false,
             next: 0,
@@ -330,6 +339,7 @@ impl Log {
         self.flow_from(restored.position).map_err(RestoreError::Kafka)?;
         (self.flowing, self.next) = (true, restored.position);
         self.writer = Some(writer);
+        self.state_from = restored.state_from;
         info!(
             records = restored.records.len(),
             position = restored.position,
@@ -359,9 +369,11 @@ impl Log {
             // the old one still has on its way.
             self.writer = None;
             self.writer = Some(Writer::open(&self.settings, &self.names).map_err(CommitError::Writer)?);
+            // It does not end what a dying broker left without an end.
+            self.restorer.settled(&self.names, SETTLED_WITHIN).map_err(CommitError::Unsettled)?;
         }
         let Some(writer) = &mut self.writer else { return Err(CommitError::NotRestored) };
-        writer.commit(&self.names, &self.member, batch)
+        writer.commit(&self.names, &self.member, batch, self.state_from)
     }
 
     /// Drops the producer and stops the flow of events.

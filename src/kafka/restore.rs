@@ -41,6 +41,8 @@ pub struct Restored {
     pub notes: Vec<String>,
     /// Something was lost, and somebody accepted it: the new position is to be committed at once.
     pub accepted: bool,
+    /// First offset of the state topic; goes along with every position, so that a later loss of its records shows.
+    pub state_from: i64,
 }
 
 /// Why the worker must not run. Nothing was written.
@@ -52,7 +54,7 @@ pub enum RestoreError {
     /// The partition is not ours any more; poll.
     #[error("partition {PARTITION} of the events topic is not assigned to this instance")]
     NotAssigned,
-    /// The state topic could not be read to its end.
+    /// A topic could not be read to its end.
     #[error(transparent)]
     Scan(#[from] ScanError),
     /// Committed records are hidden behind a transaction that nobody ends.
@@ -62,7 +64,7 @@ pub enum RestoreError {
          writing on could hide records whose commit had succeeded"
     )]
     Hanging {
-        /// The state topic.
+        /// A topic that the worker writes.
         topic: String,
         /// The committed end.
         readable: i64,
@@ -141,7 +143,8 @@ pub fn refusal(settings: &KafkaSettings, names: &TopicNames) -> Result<Option<Re
     // Not a member: it names the group whose offset is asked for, and joins nothing.
     let outsider: BaseConsumer<Plain> =
         settings.reader(&names.worker_group).create_with_context(Plain).map_err(RestoreError::Kafka)?;
-    let mut latest = match restorer.read_state(&names.state) {
+    let read = restorer.settled(names, LAG_MAX).and_then(|()| restorer.read_state(&names.state));
+    let mut latest = match read {
         Err(why @ RestoreError::Hanging { .. }) => return Ok(Some(why)),
         read => read?,
     };
@@ -158,6 +161,14 @@ pub fn refusal(settings: &KafkaSettings, names: &TopicNames) -> Result<Option<Re
 struct Position {
     v: Version,
     events: i64,
+    /// First offset of the state topic itself. Compaction leaves it at 0; whatever raises it deletes records.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    state_from: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// The format's version; only 1 exists.
@@ -181,8 +192,8 @@ impl From<Version> for u32 {
 }
 
 /// The value of the position record.
-pub(super) fn position_value(events: i64) -> Vec<u8> {
-    serde_json::to_vec(&Position { v: Version, events }).expect("two numbers always serialise")
+pub(super) fn position_value(events: i64, state_from: i64) -> Vec<u8> {
+    serde_json::to_vec(&Position { v: Version, events, state_from }).expect("two numbers always serialise")
 }
 
 /// The two clients that a restore needs, kept connected so that a takeover does not wait for connections.
@@ -209,16 +220,18 @@ impl Restorer {
         names: &TopicNames,
         member: &BaseConsumer<C>,
     ) -> Result<Restored, RestoreError> {
+        self.settled(names, LAG_MAX)?;
         let mut latest = self.read_state(&names.state)?;
+        let (state_from, _) = self.watermarks(&names.state, PARTITION).map_err(RestoreError::Kafka)?;
         match self.position(names, member, &mut latest) {
             Ok((position, notes)) => {
-                Ok(Restored { records: latest.into_iter().collect(), position, notes, accepted: false })
+                Ok(Restored { records: latest.into_iter().collect(), position, notes, accepted: false, state_from })
             }
             Err(why) if why.is_acceptable() => {
                 let Some(command) = self.acceptance(names, &why.to_string())? else { return Err(why) };
                 let (position, _) = self.watermarks(&names.events, PARTITION).map_err(RestoreError::Kafka)?;
                 let notes = vec![format!("Accepted by command {command}, and begun at offset {position}: {why}.")];
-                Ok(Restored { records: latest.into_iter().collect(), position, notes, accepted: true })
+                Ok(Restored { records: latest.into_iter().collect(), position, notes, accepted: true, state_from })
             }
             Err(why) => Err(why),
         }
@@ -235,13 +248,14 @@ impl Restorer {
             .remove(POSITION_KEY)
             .map(|value| serde_json::from_slice::<Position>(&value))
             .transpose()
-            .map_err(|source| RestoreError::Position { topic: names.state.clone(), source })?
-            .map(|position| position.events);
+            .map_err(|source| RestoreError::Position { topic: names.state.clone(), source })?;
+        let known_from = written.as_ref().map_or(0, |position| position.state_from);
+        let written = written.map(|position| position.events);
         let committed = committed_offset(member, &names.events).map_err(RestoreError::Kafka)?;
         let (low, high) = self.watermarks(&names.events, PARTITION).map_err(RestoreError::Kafka)?;
 
         // The end is named so that the acceptance of one loss does not pass for that of the next.
-        let (_, end) = self.watermarks(&names.state, PARTITION).map_err(RestoreError::Kafka)?;
+        let (from, end) = self.watermarks(&names.state, PARTITION).map_err(RestoreError::Kafka)?;
         let lost = |why: String| RestoreError::StateLost { topic: names.state.clone(), end, why };
         let mut notes = Vec::new();
         let position = match (written, committed) {
@@ -284,6 +298,9 @@ impl Restorer {
                 None => low,
             },
         };
+        if from > known_from {
+            return Err(lost(format!("its records before offset {from} were deleted")));
+        }
         if low > position {
             return Err(RestoreError::Gap { topic: names.events.clone(), low, position });
         }
@@ -309,8 +326,26 @@ impl Restorer {
         Ok(found)
     }
 
+    /// Whether all that was committed can be read, on every topic that the worker writes. Where it cannot, an older
+    /// transaction is not ended, and the next one of ours would end it: by an abort, too.
+    pub(super) fn settled(&self, names: &TopicNames, patience: Duration) -> Result<(), RestoreError> {
+        let began = Instant::now();
+        for topic in [&names.state, &names.outcomes, &names.dead_letters] {
+            for partition in self.partitions(topic)? {
+                self.readable_end(topic, partition, patience.saturating_sub(began.elapsed()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn partitions(&self, topic: &str) -> Result<Vec<i32>, RestoreError> {
+        let metadata = self.probe.fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(RestoreError::Kafka)?;
+        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        Ok(partitions.map(|partition| partition.id()).collect())
+    }
+
     fn read_state(&self, topic: &str) -> Result<BTreeMap<String, Vec<u8>>, RestoreError> {
-        let end = self.readable_end(topic, PARTITION)?;
+        let end = self.readable_end(topic, PARTITION, LAG_MAX)?;
         let mut latest = BTreeMap::new();
         scan::read_to(&self.reader, topic, PARTITION, end, |record| {
             let key = String::from_utf8_lossy(record.key().unwrap_or_default()).into_owned();
@@ -324,7 +359,7 @@ impl Restorer {
     }
 
     /// The true end, once everything before it can be read.
-    fn readable_end(&self, topic: &str, partition: i32) -> Result<i64, RestoreError> {
+    fn readable_end(&self, topic: &str, partition: i32, patience: Duration) -> Result<i64, RestoreError> {
         let (_, end) = self.watermarks(topic, partition).map_err(RestoreError::Kafka)?;
         let began = Instant::now();
         loop {
@@ -333,7 +368,7 @@ impl Restorer {
             if readable >= end {
                 return Ok(end);
             }
-            if began.elapsed() > LAG_MAX {
+            if began.elapsed() > patience {
                 return Err(RestoreError::Hanging { topic: topic.to_owned(), readable, end });
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -343,13 +378,10 @@ impl Restorer {
     /// The ends of a topic's partitions; `None` = it holds no committed record. The ends alone do not tell: an aborted
     /// transaction moves them, too.
     fn extent(&self, topic: &str) -> Result<Option<String>, RestoreError> {
-        let metadata = self.probe.fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(RestoreError::Kafka)?;
-        let partitions: Vec<i32> =
-            metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect();
         let mut found = false;
         let mut ends = Vec::new();
-        for partition in partitions {
-            let end = self.readable_end(topic, partition)?;
+        for partition in self.partitions(topic)? {
+            let end = self.readable_end(topic, partition, LAG_MAX)?;
             ends.push(end.to_string());
             if found {
                 continue;
@@ -396,7 +428,8 @@ mod tests {
 
     #[test]
     fn the_position_is_written_as_documented_and_a_newer_one_is_refused() {
-        assert_eq!(position_value(7), br#"{"v":1,"events":7}"#);
+        assert_eq!(position_value(7, 0), br#"{"v":1,"events":7}"#);
+        assert_eq!(position_value(7, 40), br#"{"v":1,"events":7,"state_from":40}"#);
         assert!(serde_json::from_slice::<Position>(br#"{"v":2,"events":7}"#).is_err());
     }
 }

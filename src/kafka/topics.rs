@@ -22,6 +22,8 @@ use super::writer::ANSWER_WITHIN;
 /// How long a new topic may take until each partition has a leader.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
+const CLEANUP: &str = "cleanup.policy";
+
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Below so many replicas the loss of one broker may lose records.
@@ -101,6 +103,19 @@ pub enum TopicsError {
         /// How many there must be.
         wanted: i32,
     },
+    /// Records go that are still needed, or none ever goes.
+    #[error(
+        "topic {name} has cleanup.policy {found}, and must have {wanted}, so that no record of what the worker knows is \
+         deleted; set it with `kafka-configs.sh --alter --topic {name} --add-config cleanup.policy={wanted}`"
+    )]
+    Cleanup {
+        /// The topic.
+        name: String,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        wanted: String,
+    },
     /// A partition got no leader in time.
     #[error("topic {name} has a partition without a leader")]
     Leaderless {
@@ -172,6 +187,9 @@ pub fn prepare(
     let mut reports = Vec::new();
     for plan in &plans {
         let report = report(&watcher, plan)?;
+        if plan.name == names.state {
+            refuse_other_cleanup(&admin, plan)?;
+        }
         reports.push(TopicReport { created: created.contains(&plan.name.as_str()), ..report });
     }
     Ok(reports)
@@ -199,6 +217,9 @@ pub fn inspect(
             ));
         }
         match configuration(&admin, &report.name) {
+            Ok(found) if plan.name == names.state && !is_cleaned_as_planned(plan, &found) => {
+                return Err(cleaned_otherwise(plan, &found));
+            }
             Ok(found) => report.advice.extend(compare(plan, &found)),
             Err(failure) => report.advice.push(format!("The settings of {} cannot be read: {failure}.", report.name)),
         }
@@ -230,6 +251,32 @@ fn report(watcher: &BaseConsumer<Plain>, plan: &TopicPlan) -> Result<TopicReport
         replicas: shape.replicas,
         advice: Vec::new(),
     })
+}
+
+/// Where the policy cannot be read, the first offset of the topic still shows what was deleted.
+fn refuse_other_cleanup(admin: &AdminClient<Plain>, plan: &TopicPlan) -> Result<(), TopicsError> {
+    let found = match configuration(admin, &plan.name) {
+        Ok(found) => found,
+        Err(failure) => {
+            info!("The settings of {} cannot be read: {failure}; `check` says more", plan.name);
+            return Ok(());
+        }
+    };
+    if is_cleaned_as_planned(plan, &found) { Ok(()) } else { Err(cleaned_otherwise(plan, &found)) }
+}
+
+/// Also when nothing is said of it.
+fn is_cleaned_as_planned(plan: &TopicPlan, found: &BTreeMap<String, String>) -> bool {
+    found.get(CLEANUP).is_none_or(|found| plan.config.get(CLEANUP) == Some(found))
+}
+
+fn cleaned_otherwise(plan: &TopicPlan, found: &BTreeMap<String, String>) -> TopicsError {
+    let value = |config: Option<&String>| config.cloned().unwrap_or_default();
+    TopicsError::Cleanup {
+        name: plan.name.clone(),
+        found: value(found.get(CLEANUP)),
+        wanted: value(plan.config.get(CLEANUP)),
+    }
 }
 
 /// What differs from the plan and matters.

@@ -48,9 +48,10 @@ impl Writer {
         Ok(Self { deliveries, suspect: false })
     }
 
-    /// Whether another producer must take over before the next transaction.
+    /// Whether another producer must take over before the next transaction: also when a connection broke since the
+    /// last one. A broker that died then may have forgotten to end that one on every partition.
     pub(super) fn is_suspect(&self) -> bool {
-        self.suspect
+        self.suspect || self.deliveries.is_troubled()
     }
 
     /// Writes one batch and the position in one transaction. After an error this writer must not be used again.
@@ -59,9 +60,10 @@ impl Writer {
         names: &TopicNames,
         member: &BaseConsumer<C>,
         batch: &Batch,
+        state_from: i64,
     ) -> Result<(), CommitError> {
         self.deliveries.producer().begin_transaction().map_err(CommitError::Unknown)?;
-        match self.fill(names, member, batch) {
+        match self.fill(names, member, batch, state_from) {
             Ok(()) => self.end(batch),
             Err(error) => Err(self.abandon(error)),
         }
@@ -72,12 +74,13 @@ impl Writer {
         names: &TopicNames,
         member: &BaseConsumer<C>,
         batch: &Batch,
+        state_from: i64,
     ) -> Result<(), CommitError> {
         let state = || Target { topic: &names.state, partition: Some(PARTITION) };
         for (key, value) in &batch.state {
             self.deliveries.send(state(), Some(key.as_bytes()), value.as_deref(), None);
         }
-        let position = super::restore::position_value(batch.position);
+        let position = super::restore::position_value(batch.position, state_from);
         self.deliveries.send(state(), Some(super::restore::POSITION_KEY.as_bytes()), Some(&position), None);
         self.send_all(&names.outcomes, &batch.outcomes);
         self.send_all(&names.dead_letters, &batch.dead_letters);
@@ -128,7 +131,10 @@ impl Writer {
         let cause = match error {
             CommitError::NoMember => None,
             CommitError::Unknown(cause) => Some(cause),
-            CommitError::Aborted(_) | CommitError::NotRestored | CommitError::Writer(_) => return error,
+            CommitError::Aborted(_)
+            | CommitError::NotRestored
+            | CommitError::Writer(_)
+            | CommitError::Unsettled(_) => return error,
         };
         if self.deliveries.producer().client().fatal_error().is_none() {
             let aborted =

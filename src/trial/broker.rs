@@ -2,11 +2,10 @@
 //! fast and to forget nothing but what a crash makes it forget.
 //!
 //! One broker has one replica of everything, so it cannot keep exactly-once across its own crash; it can across any
-//! crash of ours.
+//! crash of ours. Three of them, each with its [`Place`] in one cluster, can do both.
 
 use std::fs::{self, File};
 use std::io;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -22,6 +21,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 
+use super::place::{Door, Place};
 use crate::kafka::KafkaSettings;
 
 /// How long a broker may take until it answers. After a kill it first waits for its old registration to expire.
@@ -96,6 +96,9 @@ pub enum BrokerError {
         /// What it said.
         log: PathBuf,
     },
+    /// Copies of partitions stay behind.
+    #[error("the brokers of the cluster do not catch up with each other")]
+    Behind,
     /// It does not answer.
     #[error("the broker does not answer; see {log}", log = log.display())]
     Silent {
@@ -155,8 +158,7 @@ impl Jars {
 pub struct Broker {
     jars: Jars,
     folder: PathBuf,
-    port: u16,
-    controller_port: u16,
+    place: Place,
     nursery: Nursery,
     child: Option<Child>,
 }
@@ -170,7 +172,7 @@ impl Broker {
         sweep(parent);
         let mut attempt = 1;
         loop {
-            let mut broker = Self::prepare(jars, parent)?;
+            let mut broker = Self::prepare(jars, parent, Place::alone()?)?;
             let began = Instant::now();
             match broker.start_again() {
                 Ok(()) => return Ok(broker),
@@ -186,19 +188,18 @@ impl Broker {
         }
     }
 
-    fn prepare(jars: &Jars, parent: &Path) -> Result<Self, BrokerError> {
+    /// Makes the files of a broker at this place, without starting it.
+    ///
+    /// # Errors
+    /// When the files cannot be made.
+    pub fn prepare(jars: &Jars, parent: &Path, place: Place) -> Result<Self, BrokerError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = parent.join(format!("{FOLDER_PREFIX}{}-{count}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        // A port can be had only by letting it go again: the advertised address must be known before the start.
-        let (port, controller_port) = {
-            let (one, other) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-            (one.local_addr()?.port(), other.local_addr()?.port())
-        };
-        let broker = Self { jars: jars.clone(), folder, port, controller_port, nursery: Nursery::open(), child: None };
+        let broker = Self { jars: jars.clone(), folder, place, nursery: Nursery::open(), child: None };
         fs::write(broker.log4j(), LOG4J)?;
-        fs::write(broker.properties(), broker.server_properties())?;
+        fs::write(broker.properties(), broker.place.properties(&broker.folder.join("data")))?;
         broker.format()?;
         Ok(broker)
     }
@@ -220,6 +221,15 @@ impl Broker {
     /// # Errors
     /// When it does not come up.
     pub fn start_again(&mut self) -> Result<(), BrokerError> {
+        self.spawn()?;
+        self.wait_until_ready()
+    }
+
+    /// Starts it without waiting: the brokers of a cluster need each other to come up. Does nothing if it runs.
+    ///
+    /// # Errors
+    /// When no process can be made.
+    pub fn spawn(&mut self) -> Result<(), BrokerError> {
         if self.child.is_some() {
             return Ok(());
         }
@@ -227,10 +237,14 @@ impl Broker {
         let mut java = self.jars.java(&self.log4j());
         java.arg("kafka.Kafka").arg(self.properties()).stdout(out.try_clone()?).stderr(out);
         self.child = Some(self.nursery.spawn(java)?);
-        self.wait_until_ready()
+        Ok(())
     }
 
-    fn wait_until_ready(&mut self) -> Result<(), BrokerError> {
+    /// Waits until it answers and stands in its own list of brokers.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn wait_until_ready(&mut self) -> Result<(), BrokerError> {
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.bootstrap_servers())
             .set("reconnect.backoff.ms", "20")
@@ -247,7 +261,8 @@ impl Broker {
                 return Err(BrokerError::Ended { status, log: self.log() });
             }
             // An open port is not enough: the broker must know itself.
-            if client.fetch_metadata(None, Duration::from_millis(500)).is_ok_and(|all| !all.brokers().is_empty()) {
+            let all = client.fetch_metadata(None, Duration::from_millis(500));
+            if all.is_ok_and(|all| all.brokers().iter().any(|broker| broker.id() == self.place.node())) {
                 return Ok(());
             }
         }
@@ -301,7 +316,12 @@ impl Broker {
 
     /// `host:port` of the broker.
     pub fn bootstrap_servers(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.place.port())
+    }
+
+    /// A further way in, by its name.
+    pub fn door(&self, name: &str) -> Option<&Door> {
+        self.place.door(name)
     }
 
     /// How to reach it.
@@ -345,49 +365,6 @@ impl Broker {
 
     fn properties(&self) -> PathBuf {
         self.folder.join("server.properties")
-    }
-
-    fn server_properties(&self) -> String {
-        let (port, controller) = (self.port, self.controller_port);
-        let data = self.folder.join("data");
-        format!(
-            "\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={data}
-auto.create.topics.enable=false
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=1
-group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=1000
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
-transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-num.network.threads=2
-num.io.threads=2
-background.threads=2
-log.cleaner.threads=1
-log.cleaner.dedupe.buffer.size=16777216
-log.cleaner.backoff.ms=500
-log.retention.check.interval.ms=5000
-log.segment.delete.delay.ms=1000
-",
-            data = data.display()
-        )
     }
 }
 

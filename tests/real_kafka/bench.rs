@@ -44,22 +44,31 @@ impl Bench {
         Self::make(test, Some(broker), &[])
     }
 
+    /// On brokers that the test keeps.
+    pub(crate) fn at(servers: &str) -> Self {
+        Self::prepare(servers, None, &[])
+    }
+
     fn make(test: &str, own: Option<Broker>, state: &[(&str, &str)]) -> Option<Self> {
         static SHARED: OnceLock<Broker> = OnceLock::new();
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let jars = jars_for(test)?;
         let servers = match &own {
             Some(broker) => broker.bootstrap_servers(),
             None => SHARED.get_or_init(|| Broker::start(&jars, folder()).unwrap()).bootstrap_servers(),
         };
+        Some(Self::prepare(&servers, own, state))
+    }
+
+    fn prepare(servers: &str, own: Option<Broker>, state: &[(&str, &str)]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("t{}.", COUNT.fetch_add(1, Ordering::Relaxed));
         let names = TopicNames::new(&prefix);
-        let bench = Self { names, settings: settings(&servers), prefix, own };
+        let bench = Self { names, settings: settings(servers), prefix, own };
         if !state.is_empty() {
             bench.create_topic(&bench.names.state, 1, state);
         }
         topics::prepare(&bench.settings, &bench.names, Creation::Allowed { replicas: -1 }).unwrap();
-        Some(bench)
+        bench
     }
 
     pub(crate) fn own_broker(&mut self) -> &mut Broker {
@@ -163,7 +172,8 @@ impl Bench {
 
     pub(crate) fn create_topic(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
-        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        // As many replicas as the brokers are set to.
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
         new.config.extend(config);
         for result in wait(admin.create_topics([&new], &AdminOptions::new())).unwrap() {
             result.unwrap();
@@ -275,6 +285,6 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-fn folder() -> &'static Path {
+pub(crate) fn folder() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }

@@ -10,7 +10,7 @@ use heroku_deprovisioner::model::outcome::OutcomeKind;
 use serde_json::json;
 
 use super::bench::Bench;
-use super::service::Scene;
+use super::service::{Scene, Start};
 use super::stage::{outcomes, until, world};
 
 #[test]
@@ -56,7 +56,8 @@ fn at_twenty_times_the_limit_the_memory_does_not_grow() {
     let scene = Scene::set_with(bench, world(), Duration::from_millis(1));
     // Heroku is away, so that no case can end.
     scene.set_faults(json!([{"when": {"path": "/teams"}, "then": [{"error": "service_unavailable"}]}]));
-    let mut instance = scene.start_with("one", &format!("\n[limits]\nopen_cases = {OPEN}\n"));
+    let more = format!("\n[limits]\nopen_cases = {OPEN}\n");
+    let mut instance = scene.start_with("one", &Start { more: &more, ..Start::default() });
     instance.until_says("State restored");
     std::thread::sleep(Duration::from_secs(2));
     let before = resident(&instance.child);

@@ -42,6 +42,19 @@ pub(crate) struct Instance {
     log: PathBuf,
 }
 
+/// How an instance is started, where it differs from the others.
+#[derive(Default)]
+pub(crate) struct Start<'a> {
+    /// The brokers it knows.
+    pub(crate) servers: Option<&'a str>,
+    /// Where it takes Heroku to be.
+    pub(crate) heroku: Option<&'a str>,
+    /// The place at which it kills itself.
+    pub(crate) crash_at: Option<&'a str>,
+    /// More configuration.
+    pub(crate) more: &'a str,
+}
+
 /// One intent as the state topic tells it.
 #[derive(Debug, Clone)]
 struct Intent {
@@ -60,9 +73,12 @@ impl Scene {
 
     /// With another company, and a Heroku that takes so long for each answer.
     pub(crate) fn set_with(bench: Bench, world: World, latency: Duration) -> Self {
+        Self::set_up(bench, world, Options { latency, ..Options::default() })
+    }
+
+    pub(crate) fn set_up(bench: Bench, world: World, options: Options) -> Self {
         bench.create_topic(&source(&bench), 1, &[]);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let options = Options { latency, ..Options::default() };
         let simulator = runtime.block_on(Simulator::start_local(world, options)).unwrap();
         Self { bench, simulator, folder: TempDir::new().unwrap(), _runtime: runtime }
     }
@@ -76,29 +92,21 @@ impl Scene {
     }
 
     pub(crate) fn start(&self, name: &str) -> Instance {
-        self.start_to_crash(name, None)
+        self.start_with(name, &Start::default())
     }
 
-    /// With more configuration.
-    pub(crate) fn start_with(&self, name: &str, more: &str) -> Instance {
-        self.spawn(name, None, more)
-    }
-
-    fn start_to_crash(&self, name: &str, at: Option<&str>) -> Instance {
-        self.spawn(name, at, "")
-    }
-
-    fn spawn(&self, name: &str, at: Option<&str>, more: &str) -> Instance {
+    pub(crate) fn start_with(&self, name: &str, start: &Start<'_>) -> Instance {
         let file = self.folder.path().join(format!("{name}.toml"));
-        let text =
-            stage::configuration(self.bench.bootstrap_servers(), &self.bench.prefix, &self.simulator.url(), name);
-        fs::write(&file, text + more).unwrap();
+        let servers = start.servers.unwrap_or(self.bench.bootstrap_servers());
+        let url = self.simulator.url();
+        let text = stage::configuration(servers, &self.bench.prefix, start.heroku.unwrap_or(&url), name);
+        fs::write(&file, text + start.more).unwrap();
         let log = self.folder.path().join(format!("{name}.log"));
         let out = File::options().append(true).create(true).open(&log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_heroku-deprovisioner"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(file);
         command.env("HEROKU_DEPROVISIONER__HEROKU__TOKEN", TOKEN);
-        if let Some(place) = at {
+        if let Some(place) = start.crash_at {
             command.env("HEROKU_DEPROVISIONER_CRASH_AT", place);
         }
         let child = command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
@@ -155,16 +163,25 @@ impl Scene {
         intents
     }
 
-    /// Every removal that Heroku got was named before by a committed intent, each by one of its own.
-    pub(crate) fn assert_intended(&self) {
+    /// Removals that Heroku got without an earlier committed intent of their own.
+    pub(crate) fn unintended(&self) -> Vec<String> {
         let intents = self.intents();
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        let mut unintended = Vec::new();
         for request in removals(&self.simulator) {
             let so_far = seen.entry(request.path.clone()).or_default();
             *so_far += 1;
             let named = intents.values().filter(|it| it.path == request.path && it.written_at <= request.at).count();
-            assert!(named >= *so_far, "removal number {so_far} with {named} earlier intents: {request:?}");
+            if named < *so_far {
+                unintended.push(format!("removal number {so_far} with {named} earlier intents: {request:?}"));
+            }
         }
+        unintended
+    }
+
+    /// Every removal that Heroku got was named before by a committed intent, each by one of its own.
+    pub(crate) fn assert_intended(&self) {
+        assert_eq!(self.unintended(), Vec::<String>::new());
     }
 }
 
@@ -182,7 +199,7 @@ impl Instance {
         self.child.wait().unwrap();
     }
 
-    fn until_ended(&mut self) -> ExitStatus {
+    pub(crate) fn until_ended(&mut self) -> ExitStatus {
         let mut ended = None;
         until("the process ends", || {
             ended = self.child.try_wait().unwrap();
@@ -309,7 +326,7 @@ fn crash(test: &str, point: &'static str, kill: Kill) -> Option<Row> {
         }
     };
     scene.say(&LEAVERS);
-    let mut instance = scene.start_to_crash("one", place);
+    let mut instance = scene.start_with("one", &Start { crash_at: place, ..Start::default() });
     match kill {
         Kill::At(_) => {}
         Kill::AnswerWithheld => {

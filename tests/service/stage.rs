@@ -94,6 +94,8 @@ company_domains = ["larkspur.example"]
 
 [guards]
 max_percent_of_team = 100
+max_people_per_hour = 1000
+max_people_per_day = 1000
 
 [instance]
 name = "{instance}"

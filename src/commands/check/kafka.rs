@@ -102,6 +102,7 @@ fn own_topic(config: &Config, plan: &TopicPlan, report: &Result<TopicReport, Top
             why @ (TopicsError::Kafka(_)
             | TopicsError::Refused { .. }
             | TopicsError::Partitions { .. }
+            | TopicsError::Cleanup { .. }
             | TopicsError::Leaderless { .. }),
         ) => (vec![Finding::wrong(&about, chain(why), "mend the topic before the service is started")], false),
     }
