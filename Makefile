@@ -3,9 +3,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-kafka test lint histories fuzz bench kafka setup docs
+.PHONY: help demo demo-kafka test lint histories fuzz chaos bench kafka setup docs
 
-# Arguments for demo, demo-kafka and bench: make demo ARGS="--seed 7"
+# Arguments for demo, demo-kafka, chaos and bench: make demo ARGS="--seed 7"
 ARGS ?=
 
 # `make test KAFKA=optional` goes on where no real Kafka can be had, and says at its end what was skipped. Not in CI.
@@ -13,6 +13,9 @@ KAFKA ?= required
 
 # Each test on a real Kafka adds a line to this file; tests/kafka/count reads it.
 export KAFKA_TESTS_LOG := $(CURDIR)/.cache/kafka/tests.log
+
+# Each fault on a real Kafka adds a line to this file; tests/kafka/table prints it.
+export CHAOS_TABLE := $(CURDIR)/.cache/kafka/chaos.log
 
 ## make demo        the whole job in one process: simulated Heroku, a broker for trying; nothing else is installed
 demo:
@@ -31,9 +34,10 @@ demo-kafka:
 test:
 	@deploy/prerequisites build lint
 	@tests/kafka/ready $(KAFKA)
-	@mkdir -p $(dir $(KAFKA_TESTS_LOG)) && : >$(KAFKA_TESTS_LOG)
+	@mkdir -p $(dir $(KAFKA_TESTS_LOG)) && : >$(KAFKA_TESTS_LOG) && : >$(CHAOS_TABLE)
 	@$(MAKE) --no-print-directory lint docs
 	cargo test --locked --all-features
+	@tests/kafka/table
 	@tests/kafka/count $(KAFKA)
 
 ## make lint        what `make test` checks before it runs a test; the border of the core first, it builds fastest
@@ -69,6 +73,14 @@ TIME ?= 60
 fuzz:
 	@deploy/prerequisites build
 	@tests/fuzz/run $(TIME) $(TARGET)
+
+## make chaos       faults on a real Apache Kafka while leavers go through, at length: ARGS=brokers SEED=1
+chaos:
+	@deploy/prerequisites build kafka
+	@tests/kafka/fetch
+	@mkdir -p $(dir $(CHAOS_TABLE)) && : >$(CHAOS_TABLE)
+	@CHAOS=long $(if $(SEED),SEED=$(SEED)) cargo test --locked --all-features --test real_kafka chaos::$(ARGS) -- \
+		--nocapture --test-threads=1 && verdict=0 || verdict=$$?; tests/kafka/table; exit $$verdict
 
 ## make bench       the benchmarks, each a ratio to a baseline of the same run
 bench:

@@ -14,7 +14,7 @@ use heroku_deprovisioner::model::outcome::{Outcome, OutcomeRecord};
 use super::super::stage::{assert_all_gone, closed, removals, revoked};
 use super::company::{Company, GRANTS_EACH};
 
-pub(crate) const HEADER: &str = "\
+const HEADER: &str = "\
 | fault                                          | times | leavers | ends | doubles | DELETEs | extra | wrong | unintended |
 | ---------------------------------------------- | ----: | ------: | ---: | ------: | ------: | ----: | ----: | ---------: |";
 
@@ -88,10 +88,11 @@ impl Row {
         let line = format!(
             "| {fault:<46} | {times:>5} | {leavers:>7} | {ends:>4} | {doubles:>7} | {deletes:>7} | {extra:>5} | {wrong:>5} | {unintended:>10} |"
         );
-        println!("{HEADER}\n{line}");
+        let told = format!("{HEADER}\n{line}\n");
+        print!("{told}");
         if let Ok(table) = std::env::var("CHAOS_TABLE") {
             let mut file = std::fs::OpenOptions::new().append(true).create(true).open(table).unwrap();
-            writeln!(file, "{line}").unwrap();
+            file.write_all(told.as_bytes()).unwrap();
         }
     }
 }
