@@ -11,6 +11,8 @@ use rand::{RngExt, SeedableRng};
 
 #[path = "chaos/company.rs"]
 mod company;
+#[path = "chaos/cut.rs"]
+mod cut;
 #[path = "chaos/frames.rs"]
 mod frames;
 #[path = "chaos/late.rs"]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use heroku_deprovisioner::model::outcome::Outcome;
 use heroku_deprovisioner::simulator::rate_limit::RateLimit;
 use heroku_deprovisioner::simulator::{Options, World};
 
@@ -65,6 +66,18 @@ impl Company {
 
     pub(crate) fn ended(&self) -> usize {
         closed(&self.scene.outcomes()).len()
+    }
+
+    /// Which of these instances wrote last.
+    pub(crate) fn active(&self, names: &[&str]) -> usize {
+        let outcomes = self.scene.outcomes();
+        let writers = outcomes.iter().filter_map(|record| match &record.data {
+            Outcome::Revoked(revoked) => Some((record.at, &revoked.executed_by.instance)),
+            Outcome::Closed(closed) => Some((record.at, &closed.executed_by.instance)),
+            Outcome::Progress(_) => None,
+        });
+        let last = writers.max_by_key(|(at, _)| *at);
+        last.and_then(|(_, name)| names.iter().position(|it| it == name)).unwrap_or(0)
     }
 
     pub(crate) fn all_ended(&self) -> bool {
