@@ -131,10 +131,9 @@ impl Writer {
         let cause = match error {
             CommitError::NoMember => None,
             CommitError::Unknown(cause) => Some(cause),
-            CommitError::Aborted(_)
-            | CommitError::NotRestored
-            | CommitError::Writer(_)
-            | CommitError::Unsettled(_) => return error,
+            CommitError::Aborted(_) | CommitError::NotRestored | CommitError::Writer(_) | CommitError::Unsettled(_) => {
+                return error;
+            }
         };
         if self.deliveries.producer().client().fatal_error().is_none() {
             let aborted =

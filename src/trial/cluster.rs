@@ -60,12 +60,13 @@ impl Cluster {
             .map_err(|error| std::io::Error::other(error.to_string()))?;
         let began = Instant::now();
         while began.elapsed() < IN_SYNC_WITHIN {
-            let in_sync = client.fetch_metadata(None, Duration::from_secs(2)).is_ok_and(|all| {
-                all.brokers().len() == self.brokers.len()
-                    && all.topics().iter().flat_map(|topic| topic.partitions()).all(|partition| {
-                        partition.leader() >= 0 && partition.isr().len() == partition.replicas().len()
-                    })
-            });
+            let in_sync =
+                client.fetch_metadata(None, Duration::from_secs(2)).is_ok_and(|all| {
+                    all.brokers().len() == self.brokers.len()
+                        && all.topics().iter().flat_map(|topic| topic.partitions()).all(|partition| {
+                            partition.leader() >= 0 && partition.isr().len() == partition.replicas().len()
+                        })
+                });
             if in_sync {
                 return Ok(());
             }

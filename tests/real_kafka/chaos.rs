@@ -9,12 +9,16 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+#[path = "chaos/brokers.rs"]
+mod brokers;
 #[path = "chaos/company.rs"]
 mod company;
 #[path = "chaos/cut.rs"]
 mod cut;
 #[path = "chaos/frames.rs"]
 mod frames;
+#[path = "chaos/kills.rs"]
+mod kills;
 #[path = "chaos/late.rs"]
 mod late;
 #[path = "chaos/proxy.rs"]

@@ -48,7 +48,7 @@ pub(crate) struct Company {
 impl Company {
     pub(crate) fn found(bench: Bench) -> Self {
         let rate_limit = RateLimit { capacity: 50_000, refill_per_minute: 6_000 };
-        let options = Options { latency: Duration::from_millis(10), rate_limit };
+        let options = Options { latency: Duration::from_millis(25), rate_limit };
         Self { scene: Scene::set_up(bench, world(), options), gone: Vec::new() }
     }
 

@@ -26,8 +26,7 @@ enum Fault {
     Late,
 }
 
-const FAULTS: [Fault; 5] =
-    [Fault::AnswersLost, Fault::Held, Fault::Refused, Fault::QuestionsLost, Fault::Late];
+const FAULTS: [Fault; 5] = [Fault::AnswersLost, Fault::Held, Fault::Refused, Fault::QuestionsLost, Fault::Late];
 
 /// What stands between one instance and one neighbour.
 impl Fault {
@@ -102,8 +101,14 @@ fn play(test: &str, neighbour: Neighbour) {
         let how = FAULTS[round % FAULTS.len()];
         how.strike(&proxies[cut]);
         // Longer than a session, so that the other one takes over, or shorter.
-        let lasts = if chance.random_bool(0.5) { between(&mut chance, 100, 4000) } else { between(&mut chance, 7000, 14_000) };
-        println!("round {}: {} is cut off from {neighbour:?} for {} ms: {how:?}", round + 1, names[cut], lasts.as_millis());
+        let lasts =
+            if chance.random_bool(0.5) { between(&mut chance, 100, 4000) } else { between(&mut chance, 7000, 14_000) };
+        println!(
+            "round {}: {} is cut off from {neighbour:?} for {} ms: {how:?}",
+            round + 1,
+            names[cut],
+            lasts.as_millis()
+        );
         company.leave(1);
         std::thread::sleep(lasts);
         if neighbour == Neighbour::Brokers && lasts > Duration::from_secs(7) && chance.random_bool(0.5) {

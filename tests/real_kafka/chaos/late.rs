@@ -69,13 +69,7 @@ fn a_late_end_of_a_transaction_does_not_end_the_next() {
     one.stop();
 }
 
-fn pass(
-    transactional_id: &str,
-    port: u16,
-    late: &Mutex<Late>,
-    answers: &Mutex<Vec<i16>>,
-    request: &[u8],
-) -> Verdict {
+fn pass(transactional_id: &str, port: u16, late: &Mutex<Late>, answers: &Mutex<Vec<i16>>, request: &[u8]) -> Verdict {
     let mut late = late.lock().unwrap();
     match (frames::api(request), late.clone()) {
         (END_TXN, state) if EndTxn::read(request).transactional_id == transactional_id => match state {

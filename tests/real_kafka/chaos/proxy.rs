@@ -68,8 +68,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = State { target: 0, there: Course::Pass, back: Course::Pass, refuse: false, generation: 0 };
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), look: Mutex::new(None) });
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), look: Mutex::new(None) });
         let proxy = Self { port, shared: Arc::clone(&shared) };
         // It lives as long as the process: nothing else would wake it.
         thread::spawn(move || {
