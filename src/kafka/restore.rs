@@ -312,8 +312,7 @@ impl Restorer {
 
     /// The command that accepts this very refusal.
     fn acceptance(&self, names: &TopicNames, refusal: &str) -> Result<Option<CommandId>, RestoreError> {
-        let (_, end) =
-            self.reader.fetch_watermarks(&names.commands, PARTITION, ANSWER_WITHIN).map_err(RestoreError::Kafka)?;
+        let (_, end) = scan::watermarks(&self.reader, &names.commands, PARTITION).map_err(RestoreError::Kafka)?;
         let mut found = None;
         scan::read_to(&self.reader, &names.commands, PARTITION, end, |record| {
             if let Ok(Command { id, act: Act::AcceptState { refusal: accepted }, .. }) = read_command(record.payload())
@@ -363,8 +362,7 @@ impl Restorer {
         let (_, end) = self.watermarks(topic, partition).map_err(RestoreError::Kafka)?;
         let began = Instant::now();
         loop {
-            let (_, readable) =
-                self.reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(RestoreError::Kafka)?;
+            let (_, readable) = scan::watermarks(&self.reader, topic, partition).map_err(RestoreError::Kafka)?;
             if readable >= end {
                 return Ok(end);
             }
@@ -395,7 +393,7 @@ impl Restorer {
     }
 
     fn watermarks(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
-        self.probe.fetch_watermarks(topic, partition, ANSWER_WITHIN)
+        scan::watermarks(&self.probe, topic, partition)
     }
 }
 

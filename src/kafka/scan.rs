@@ -14,6 +14,9 @@ use super::writer::ANSWER_WITHIN;
 /// A read that stands still for so long is given up.
 const STANDSTILL: Duration = Duration::from_secs(60);
 
+/// Pause before a partition's leader is asked for again.
+const LEADER_RETRY: Duration = Duration::from_millis(100);
+
 /// Why a partition could not be read to its end.
 #[derive(Debug, Error)]
 pub enum ScanError {
@@ -47,6 +50,23 @@ pub(super) enum Next {
     Stop,
 }
 
+/// The first offset of a partition and the one after its last, as this client may see them. A client that heard of the
+/// partition while it had no leader remembers that, and by itself asks nobody again for minutes; so it is made to ask.
+pub(super) fn watermarks(client: &BaseConsumer<Plain>, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
+    let began = Instant::now();
+    loop {
+        match client.fetch_watermarks(topic, partition, ANSWER_WITHIN) {
+            Err(KafkaError::MetadataFetch(
+                RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::LeaderNotAvailable,
+            )) if began.elapsed() < ANSWER_WITHIN => {
+                client.fetch_metadata(Some(topic), ANSWER_WITHIN)?;
+                std::thread::sleep(LEADER_RETRY);
+            }
+            answer => return answer,
+        }
+    }
+}
+
 /// Reads a partition until `target`, an offset that the reader is known to be able to reach.
 pub(super) fn read_to(
     reader: &BaseConsumer<Plain>,
@@ -56,7 +76,7 @@ pub(super) fn read_to(
     each: impl FnMut(&BorrowedMessage<'_>) -> Next,
 ) -> Result<(), ScanError> {
     let failed = |source| ScanError::Kafka { topic: topic.to_owned(), source };
-    let (low, _) = reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(failed)?;
+    let (low, _) = watermarks(reader, topic, partition).map_err(failed)?;
     // Nothing to read. Asking for the position would never answer: it stays invalid when no record is left.
     if low >= target {
         return Ok(());
