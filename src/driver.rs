@@ -431,6 +431,7 @@ impl Worker {
             }
             Err(
                 why @ (RestoreError::Hanging { .. }
+                | RestoreError::HangingOffset { .. }
                 | RestoreError::StateLost { .. }
                 | RestoreError::Gap { .. }
                 | RestoreError::Truncated { .. }

@@ -47,11 +47,6 @@ impl Deliveries {
         self.troubled.swap(false, Ordering::Relaxed)
     }
 
-    /// The same without forgetting it.
-    pub(super) fn is_troubled(&self) -> bool {
-        self.troubled.load(Ordering::Relaxed)
-    }
-
     /// Whether something sent is not reported yet.
     pub(super) fn has_outstanding(&self) -> bool {
         self.outstanding > 0

@@ -32,7 +32,12 @@ pub const RECORDS_PER_POLL: usize = 500;
 /// and served by one scan, instead of the first of them by a scan of their own.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// How long a new producer, which ends all that earlier ones left, may wait to see that on every topic.
+/// A broker that dies after it said that a commit succeeded may have forgotten, when it is back, to end it on every
+/// partition; the client need not notice. It is not back sooner than this, so after a longer time that is looked at before
+/// the next transaction, which would end it, with an abort as well.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// How long the last transaction may take to be ended everywhere.
 const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Events that trickle in are gathered no longer than this.
@@ -364,12 +369,14 @@ impl Log {
 
     fn try_commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
         let Some(writer) = &mut self.writer else { return Err(CommitError::NotRestored) };
-        if writer.is_suspect() {
+        let (suspect, idle_for) = (writer.is_suspect(), writer.idle_for());
+        if suspect {
             // The old one goes first: never two of one transactional id. Initialising the new one fences whatever
             // the old one still has on its way.
             self.writer = None;
             self.writer = Some(Writer::open(&self.settings, &self.names).map_err(CommitError::Writer)?);
-            // It does not end what a dying broker left without an end.
+        }
+        if suspect || idle_for > IDLE {
             self.restorer.settled(&self.names, SETTLED_WITHIN).map_err(CommitError::Unsettled)?;
         }
         let Some(writer) = &mut self.writer else { return Err(CommitError::NotRestored) };

@@ -5,6 +5,7 @@
 //! although committed records may lie behind it. So the end is taken from a client that sees everything, after the
 //! predecessor's transaction was aborted, and the reading starts only when the committed end has arrived there.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,19 @@ pub enum RestoreError {
         /// The true end.
         end: i64,
     },
+    /// The group's offset is held by a transaction that nobody ends.
+    #[error(
+        "the offset of group {group} on {topic} cannot be read for {seconds} s, and everything else can: a transaction hangs \
+         (see `kafka-transactions.sh find-hanging`), or its commit markers were lost in a crash of all replicas"
+    )]
+    HangingOffset {
+        /// The worker's group.
+        group: String,
+        /// The events topic.
+        topic: String,
+        /// How long it was tried, in seconds.
+        seconds: u64,
+    },
     /// The state is older than what the group committed, or missing while other topics show that it existed.
     #[error(
         "{why}: the state was lost ({topic} ends at offset {end}); restore the topic from a backup, or accept the loss \
@@ -128,7 +142,7 @@ impl RestoreError {
         match self {
             Self::StateLost { .. } | Self::Gap { .. } | Self::Truncated { .. } => true,
             // Writing on could hide records whose commit had succeeded.
-            Self::Hanging { .. } => false,
+            Self::Hanging { .. } | Self::HangingOffset { .. } => false,
             Self::Kafka(_) | Self::NotAssigned | Self::Scan(_) | Self::Position { .. } => false,
         }
     }
@@ -202,6 +216,8 @@ pub(super) struct Restorer {
     probe: BaseConsumer<Plain>,
     /// Sees what is committed.
     reader: BaseConsumer<Plain>,
+    /// Since when the group's offset is asked for in vain.
+    in_vain_since: Cell<Option<Instant>>,
 }
 
 impl Restorer {
@@ -211,7 +227,7 @@ impl Restorer {
             settings.reader(&format!("{}.restore", names.worker_group)).create_with_context(Plain)?;
         probe.fetch_metadata(Some(&names.state), ANSWER_WITHIN)?;
         reader.fetch_metadata(Some(&names.state), ANSWER_WITHIN)?;
-        Ok(Self { probe, reader })
+        Ok(Self { probe, reader, in_vain_since: Cell::new(None) })
     }
 
     /// Reads the state and the position. To be called after `init_transactions`, which ends what a predecessor left.
@@ -251,7 +267,7 @@ impl Restorer {
             .map_err(|source| RestoreError::Position { topic: names.state.clone(), source })?;
         let known_from = written.as_ref().map_or(0, |position| position.state_from);
         let written = written.map(|position| position.events);
-        let committed = committed_offset(member, &names.events).map_err(RestoreError::Kafka)?;
+        let committed = self.committed_offset(names, member)?;
         let (low, high) = self.watermarks(&names.events, PARTITION).map_err(RestoreError::Kafka)?;
 
         // The end is named so that the acceptance of one loss does not pass for that of the next.
@@ -308,6 +324,31 @@ impl Restorer {
             return Err(RestoreError::Truncated { topic: names.events.clone(), high, position });
         }
         Ok((position, notes))
+    }
+
+    /// The group's offset of the events topic.
+    fn committed_offset<C: ConsumerContext>(
+        &self,
+        names: &TopicNames,
+        member: &BaseConsumer<C>,
+    ) -> Result<Option<i64>, RestoreError> {
+        let began = Instant::now();
+        match committed_offset(member, &names.events) {
+            Ok(offset) => {
+                self.in_vain_since.set(None);
+                Ok(offset)
+            }
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) => {
+                let since = self.in_vain_since.get().unwrap_or(began);
+                self.in_vain_since.set(Some(since));
+                if since.elapsed() < LAG_MAX {
+                    return Err(RestoreError::Kafka(error));
+                }
+                let (group, topic) = (names.worker_group.clone(), names.events.clone());
+                Err(RestoreError::HangingOffset { group, topic, seconds: since.elapsed().as_secs() })
+            }
+            Err(error) => Err(RestoreError::Kafka(error)),
+        }
     }
 
     /// The command that accepts this very refusal.

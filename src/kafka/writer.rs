@@ -24,6 +24,8 @@ pub(super) struct Writer {
     deliveries: Deliveries,
     /// A request that ends a transaction may have been sent twice, and the first copy may still be on its way.
     suspect: bool,
+    /// When it was opened or committed last.
+    used: Instant,
 }
 
 impl Writer {
@@ -45,13 +47,17 @@ impl Writer {
             }
         }
         deliveries.take_troubled();
-        Ok(Self { deliveries, suspect: false })
+        Ok(Self { deliveries, suspect: false, used: Instant::now() })
     }
 
-    /// Whether another producer must take over before the next transaction: also when a connection broke since the
-    /// last one. A broker that died then may have forgotten to end that one on every partition.
+    /// Whether another producer must take over before the next transaction.
     pub(super) fn is_suspect(&self) -> bool {
-        self.suspect || self.deliveries.is_troubled()
+        self.suspect
+    }
+
+    /// How long it has written nothing. In a short time no broker dies and comes back.
+    pub(super) fn idle_for(&self) -> Duration {
+        self.used.elapsed()
     }
 
     /// Writes one batch and the position in one transaction. After an error this writer must not be used again.
@@ -116,6 +122,7 @@ impl Writer {
                 crash::point(&format!("{}-committed", batch.label));
                 let troubled = self.deliveries.take_troubled();
                 let took = began.elapsed();
+                self.used = Instant::now();
                 self.suspect = calls > 1 || troubled || took > COMMIT_WITHOUT_RETRY;
                 if self.suspect {
                     debug!(calls, troubled, "commit took {took:?}: another producer takes over");

@@ -188,7 +188,16 @@ impl Bench {
 
     /// The values that a reader of committed records sees on partition 0, as text; a tombstone is empty.
     pub(crate) fn read(&self, topic: &str) -> Vec<String> {
-        let reader = self.reader();
+        self.read_as(topic, "read_committed")
+    }
+
+    /// The same with what is not committed, or was taken back.
+    pub(crate) fn read_everything(&self, topic: &str) -> Vec<String> {
+        self.read_as(topic, "read_uncommitted")
+    }
+
+    fn read_as(&self, topic: &str, isolation: &str) -> Vec<String> {
+        let reader = self.reader(isolation);
         let (_, end) = reader.fetch_watermarks(topic, 0, ANSWER).unwrap();
         let mut found = Vec::new();
         let mut list = TopicPartitionList::new();
@@ -207,7 +216,7 @@ impl Bench {
 
     /// How many records a reader of committed records has seen when it is told that this is the end.
     pub(crate) fn read_to_what_looks_like_the_end(&self, topic: &str) -> usize {
-        let reader = self.reader();
+        let reader = self.reader("read_committed");
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
         reader.assign(&list).unwrap();
@@ -225,15 +234,15 @@ impl Bench {
 
     /// Offset behind the last record.
     pub(crate) fn high_watermark(&self, topic: &str) -> i64 {
-        self.reader().fetch_watermarks(topic, 0, ANSWER).unwrap().1
+        self.reader("read_committed").fetch_watermarks(topic, 0, ANSWER).unwrap().1
     }
 
-    fn reader(&self) -> BaseConsumer {
+    fn reader(&self, isolation: &str) -> BaseConsumer {
         self.client()
             .set("group.id", "outside")
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
-            .set("isolation.level", "read_committed")
+            .set("isolation.level", isolation)
             .create()
             .unwrap()
     }

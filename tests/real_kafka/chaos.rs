@@ -21,6 +21,8 @@ mod frames;
 mod kills;
 #[path = "chaos/late.rs"]
 mod late;
+#[path = "chaos/markers.rs"]
+mod markers;
 #[path = "chaos/proxy.rs"]
 mod proxy;
 #[path = "chaos/verdict.rs"]

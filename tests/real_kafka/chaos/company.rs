@@ -139,7 +139,6 @@ impl Supervised {
 /// Asks again and again while the instances are looked after.
 pub(crate) fn until(what: &str, company: &Company, instances: &mut [Supervised], mut done: impl FnMut() -> bool) {
     let began = Instant::now();
-    let mut first = true;
     while !done() {
         for instance in instances.iter_mut() {
             instance.look_after(company);
@@ -147,11 +146,6 @@ pub(crate) fn until(what: &str, company: &Company, instances: &mut [Supervised],
         if began.elapsed() > PATIENCE {
             let told: Vec<String> = instances.iter().map(|it| format!("--- {}\n{}", it.name, it.told())).collect();
             panic!("never happened: {what}\n{}", told.join("\n"));
-        }
-        if began.elapsed() > Duration::from_secs(40) && std::mem::take(&mut first) {
-            for it in instances.iter() {
-                println!("DBG {} {what}\n{}", it.name, it.told());
-            }
         }
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -85,14 +85,13 @@ impl Markers {
         Self { version, header, all }
     }
 
-    pub(crate) fn topics(&self) -> impl Iterator<Item = &str> {
-        self.all.iter().flat_map(|marker| &marker.topics).map(|(topic, _)| topic.as_str())
-    }
-
-    /// The same request without what is for some topics; `None` = nothing is left.
-    pub(crate) fn without(&self, lost: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
+    /// The same request without some topics; `None` = nothing is left. `lost` is told all topics of a transaction, and one.
+    pub(crate) fn without(&self, mut lost: impl FnMut(&[String], &str) -> bool) -> Option<Vec<u8>> {
         let mut kept = self.clone();
-        kept.all.iter_mut().for_each(|marker| marker.topics.retain(|(topic, _)| !lost(topic)));
+        for marker in &mut kept.all {
+            let all: Vec<String> = marker.topics.iter().map(|(topic, _)| topic.clone()).collect();
+            marker.topics.retain(|(topic, _)| !lost(&all, topic));
+        }
         kept.all.retain(|marker| !marker.topics.is_empty());
         (!kept.all.is_empty()).then(|| kept.bytes())
     }
