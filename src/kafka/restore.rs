@@ -315,7 +315,7 @@ impl Restorer {
             },
         };
         if from > known_from {
-            return Err(lost(format!("its records before offset {from} were deleted")));
+            return Err(lost(format!("the records of {} before offset {from} were deleted", names.state)));
         }
         if low > position {
             return Err(RestoreError::Gap { topic: names.events.clone(), low, position });

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use heroku_deprovisioner::kafka::topics::{self, Creation};
 use heroku_deprovisioner::kafka::{Change, KafkaSettings, Log, TopicNames};
 use heroku_deprovisioner::trial::{Broker, jars_for};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -96,6 +96,12 @@ impl Bench {
         producer.flush(ANSWER).unwrap();
     }
 
+    pub(crate) fn send_tombstone(&self, topic: &str, key: &str) {
+        let producer: BaseProducer = self.client().create().unwrap();
+        producer.send(BaseRecord::<str, [u8]>::to(topic).key(key)).unwrap();
+        producer.flush(ANSWER).unwrap();
+    }
+
     /// Records with a time of their own, in milliseconds.
     pub(crate) fn send_at(&self, topic: &str, records: &[(i64, &str)]) {
         let producer: BaseProducer = self.client().create().unwrap();
@@ -161,6 +167,31 @@ impl Bench {
         list.add_partition_offset(topic, 0, end).unwrap();
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
         wait(admin.delete_records(&list, &AdminOptions::new())).unwrap();
+    }
+
+    /// Forgets a group with its offsets, as brokers do after a week without members.
+    pub(crate) fn delete_group(&self, group: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        // A static member stays in its group for as long as a session lasts.
+        until("the group is empty and gone", || {
+            let results = wait(admin.delete_groups(&[group], &AdminOptions::new())).unwrap();
+            let gone = results
+                .iter()
+                .all(|result| result.is_ok() || matches!(result, Err((_, RDKafkaErrorCode::GroupIdNotFound))));
+            if !gone {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            gone
+        });
+    }
+
+    /// Sets one setting of a topic, and all others to the broker's.
+    pub(crate) fn alter_topic(&self, topic: &str, key: &str, value: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(key, value);
+        for result in wait(admin.alter_configs([&change], &AdminOptions::new())).unwrap() {
+            result.unwrap();
+        }
     }
 
     pub(crate) fn delete_topic(&self, topic: &str) {

@@ -23,8 +23,12 @@ mod kills;
 mod late;
 #[path = "chaos/markers.rs"]
 mod markers;
+#[path = "chaos/offsets.rs"]
+mod offsets;
 #[path = "chaos/proxy.rs"]
 mod proxy;
+#[path = "chaos/topics.rs"]
+mod topics;
 #[path = "chaos/verdict.rs"]
 mod verdict;
 

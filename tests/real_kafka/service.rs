@@ -147,7 +147,8 @@ impl Scene {
         for record in find(self.kafka(), &self.names().state, |_| true).unwrap() {
             let key = String::from_utf8(record.key.unwrap()).unwrap();
             let Some(value) = record.value.filter(|_| key.starts_with("case/")) else { continue };
-            let StateRecord::Case(case) = StateRecord::decode(&key, &value).unwrap() else { continue };
+            // What somebody else wrote there names no removal of ours.
+            let Ok(StateRecord::Case(case)) = StateRecord::decode(&key, &value) else { continue };
             for revocation in &case.revocations {
                 let Some(removal) = &revocation.grant.removal else { continue };
                 for attempt in &revocation.attempts {
