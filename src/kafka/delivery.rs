@@ -15,7 +15,7 @@ use super::context;
 
 /// A producer with its delivery reports. It is used by one thread.
 pub(super) struct Deliveries {
-    producer: ThreadedProducer<Reports>,
+    producer: Arc<ThreadedProducer<Reports>>,
     reports: Receiver<KafkaResult<()>>,
     troubled: Arc<AtomicBool>,
     outstanding: usize,
@@ -33,12 +33,12 @@ impl Deliveries {
     pub(super) fn new(config: &ClientConfig) -> KafkaResult<Self> {
         let (sender, reports) = channel();
         let troubled = Arc::new(AtomicBool::new(false));
-        let producer = config.create_with_context(Reports { sender, troubled: Arc::clone(&troubled) })?;
+        let producer = Arc::new(config.create_with_context(Reports { sender, troubled: Arc::clone(&troubled) })?);
         Ok(Self { producer, reports, troubled, outstanding: 0, failure: None })
     }
 
     /// The producer, for the calls about transactions.
-    pub(super) fn producer(&self) -> &ThreadedProducer<Reports> {
+    pub(super) fn producer(&self) -> &Arc<ThreadedProducer<Reports>> {
         &self.producer
     }
 

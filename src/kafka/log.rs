@@ -175,6 +175,9 @@ pub enum CommitError {
     /// Only the log knows whether the batch is committed.
     #[error("the end of the transaction is not known")]
     Unknown(#[source] KafkaError),
+    /// librdkafka does not come back from a call. Nothing of the batch is committed, or will be.
+    #[error("no answer to the position of the transaction")]
+    Silent,
     /// A new producer was needed and could not be opened. Nothing was written.
     #[error("no producer for the next transaction")]
     Writer(#[source] KafkaError),

@@ -1,5 +1,7 @@
 //! The worker's transactional producer, and one transaction of it.
 
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
@@ -18,6 +20,9 @@ use crate::crash;
 
 /// How long a broker may take to answer one question.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long librdkafka may take to send a position: twice as long as the slowest change of a leader that was seen.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// An initialised transactional producer. Whoever opens one fences every earlier one of the same transactional id.
 pub(super) struct Writer {
@@ -100,9 +105,12 @@ impl Writer {
         offsets
             .add_partition_offset(&names.events, PARTITION, Offset::Offset(batch.position))
             .map_err(CommitError::Unknown)?;
-        repeat_while_retriable("send_offsets", || {
-            self.deliveries.producer().send_offsets_to_transaction(&offsets, &metadata, Timeout::Never)
-        })
+        let producer = Arc::clone(self.deliveries.producer());
+        answered(move || {
+            repeat_while_retriable("send_offsets", || {
+                producer.send_offsets_to_transaction(&offsets, &metadata, Timeout::Never)
+            })
+        })?
         .map(drop)
         .map_err(CommitError::Unknown)
     }
@@ -138,9 +146,12 @@ impl Writer {
         let cause = match error {
             CommitError::NoMember => None,
             CommitError::Unknown(cause) => Some(cause),
-            CommitError::Aborted(_) | CommitError::NotRestored | CommitError::Writer(_) | CommitError::Unsettled(_) => {
-                return error;
-            }
+            // After a silence the call is still on, and would let no other one in.
+            CommitError::Silent
+            | CommitError::Aborted(_)
+            | CommitError::NotRestored
+            | CommitError::Writer(_)
+            | CommitError::Unsettled(_) => return error,
         };
         if self.deliveries.producer().client().fatal_error().is_none() {
             let aborted =
@@ -157,6 +168,17 @@ impl Writer {
         }
         cause.map_or(CommitError::NoMember, CommitError::Unknown)
     }
+}
+
+/// Waits for a call, but not for ever: while a coordinator moves away from a dying broker, librdkafka has been seen to
+/// forget its own request, and then the call never returns. What still comes of it is fenced by the next producer.
+fn answered<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T, CommitError> {
+    let (send, receive) = channel();
+    std::thread::spawn(move || {
+        // Nobody waits any more when it took too long.
+        let _ = send.send(call());
+    });
+    receive.recv_timeout(SILENCE_MAX).map_err(|_| CommitError::Silent)
 }
 
 /// Calls until the result is final, as librdkafka asks for: the same call again, never another one. Returns the number

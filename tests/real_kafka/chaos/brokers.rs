@@ -61,10 +61,10 @@ fn three_instances_restarted_one_after_the_other() {
     let times = rounds(1, 20);
     let mut killed = 0;
     for _ in 0..times {
-        for index in 0..instances.len() {
+        for supervised in &mut instances {
             company.leave(1);
             std::thread::sleep(between(&mut chance, 0, 1500));
-            let instance = instances[index].instance();
+            let instance = supervised.instance();
             if chance.random_bool(0.2) {
                 killed += 1;
                 instance.kill();
@@ -73,7 +73,7 @@ fn three_instances_restarted_one_after_the_other() {
                 let status = instance.until_ended();
                 assert_eq!(status.code(), Some(0), "{status}: {}", instance.told());
             }
-            instances[index].start_again(&company, None);
+            supervised.start_again(&company, None);
         }
         if chance.random_bool(0.3) {
             until_all_ended(&company, &mut instances);

@@ -1,8 +1,9 @@
-//! The three kinds of requests of Kafka's protocol that the tests look into, byte by byte.
+//! Requests of Kafka's protocol, as far as the tests look into them, byte by byte.
 
 pub(crate) const ADD_OFFSETS_TO_TXN: i16 = 25;
 pub(crate) const END_TXN: i16 = 26;
 pub(crate) const WRITE_TXN_MARKERS: i16 = 27;
+pub(crate) const TXN_OFFSET_COMMIT: i16 = 28;
 
 /// Which request it is.
 pub(crate) fn api(request: &[u8]) -> i16 {

@@ -10,7 +10,7 @@ use heroku_deprovisioner::trial::{Broker, INSIDE, Jars, Place, jars_for};
 
 use super::super::bench::{self, Bench};
 use super::company::{Company, Supervised, until, until_all_ended};
-use super::frames::{self, Markers, WRITE_TXN_MARKERS};
+use super::frames::{self, Markers, TXN_OFFSET_COMMIT, WRITE_TXN_MARKERS};
 use super::proxy::{Proxy, Verdict, ask};
 use super::verdict;
 
@@ -94,9 +94,18 @@ enum Where {
     Offset,
 }
 
+impl Where {
+    fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Outcomes => "outcomes",
+            Self::Offset => "the offset",
+        }
+    }
+}
+
 #[test]
 fn where_markers_were_lost_nothing_is_written_on() {
-    const FAULT: &str = "commit markers lost, and SIGKILL: refused by";
     let Some(jars) = jars_for("where_markers_were_lost_nothing_is_written_on") else { return };
     let forgetful = Forgetful::start(&jars);
     // Each waits for a minute until it is sure.
@@ -105,7 +114,10 @@ fn where_markers_were_lost_nothing_is_written_on() {
             let forgetful = &forgetful;
             scope.spawn(move || refused(forgetful, place))
         });
-        let other = scope.spawn(|| a_broken_line_after_a_commit_is_a_reason_to_look(&forgetful));
+        let other = scope.spawn(|| {
+            a_broken_line_after_a_commit_is_a_reason_to_look(&forgetful);
+            a_position_that_is_never_answered_ends_the_turn(&forgetful);
+        });
         let refused = losses.map(|loss| loss.join().unwrap());
         other.join().unwrap();
         // Once somebody has mended Kafka, everything goes on.
@@ -115,7 +127,7 @@ fn where_markers_were_lost_nothing_is_written_on() {
             one.start_again(&company, None);
             let mut one = [one];
             until_all_ended(&company, &mut one);
-            verdict::judge(&format!("{FAULT} {place:?}"), 1, &company);
+            verdict::judge(&format!("marker lost on {}, SIGKILL: refused", place.name()), 1, &company);
             let [one] = one;
             one.stop();
         }
@@ -145,7 +157,7 @@ fn refused(forgetful: &Forgetful, place: Where) -> (Where, Company, Supervised) 
     until("it refuses", &company, &mut [], || one.told().contains(says));
     let told = one.told();
     let why = told.lines().find(|line| line.contains(says)).unwrap();
-    println!("{place:?}: {why}");
+    println!("{}: {why}", place.name());
     assert!(why.contains("markers were lost"), "{why}");
     let named = if let Where::Offset = place { &names.events } else { topic };
     assert!(why.contains(named), "{why}");
@@ -177,4 +189,30 @@ fn a_broken_line_after_a_commit_is_a_reason_to_look(forgetful: &Forgetful) {
     let refused = log.commit(&batch()).unwrap_err();
     assert!(matches!(refused, CommitError::Unsettled(RestoreError::Hanging { .. })), "{refused:?}");
     assert_eq!(bench.read_everything(&bench.names.state).len(), before, "something was written on");
+}
+
+/// As if librdkafka had forgotten its request: it is gone, and no line breaks.
+fn a_position_that_is_never_answered_ends_the_turn(forgetful: &Forgetful) {
+    let bench = Bench::at(&forgetful.broker.bootstrap_servers());
+    let settings =
+        bench::settings(&format!("127.0.0.1:{}", forgetful.edge.port())).with_session_timeout(Duration::from_secs(30));
+    let mut log: Log = bench::joined(&settings, &bench.names, "a");
+    log.restore().unwrap();
+    let batch = |value: &str| Batch {
+        label: "accept",
+        state: vec![("case/1".to_owned(), Some(value.as_bytes().to_vec()))],
+        ..Batch::default()
+    };
+    log.commit(&batch("before")).unwrap();
+    let mut once = true;
+    forgetful.edge.watch(move |request| {
+        let lost = frames::api(request) == TXN_OFFSET_COMMIT && std::mem::take(&mut once);
+        if lost { Verdict::Lose } else { Verdict::Pass }
+    });
+    let given_up = log.commit(&batch("lost")).unwrap_err();
+    assert!(matches!(given_up, CommitError::Silent), "{given_up:?}");
+    let restored = log.restore().unwrap();
+    assert_eq!(restored.records, [("case/1".to_owned(), b"before".to_vec())]);
+    log.commit(&batch("after")).unwrap();
+    assert_eq!(log.restore().unwrap().records, [("case/1".to_owned(), b"after".to_vec())]);
 }

@@ -27,6 +27,8 @@ pub(crate) enum Verdict {
     Pass,
     /// It does not arrive, and the client's line is cut.
     Swallow,
+    /// It does not arrive, and nobody says so.
+    Lose,
     /// It does not arrive, and is answered with this, length included.
     Answer(Vec<u8>),
 }
@@ -105,11 +107,6 @@ impl Proxy {
             state.refuse = true;
             state.generation += 1;
         });
-    }
-
-    /// Ends every line; new ones are welcome.
-    pub(crate) fn cut_once(&self) {
-        self.shared.change(|state| state.generation += 1);
     }
 
     /// Everything passes again.
@@ -254,6 +251,7 @@ impl Shared {
             };
             match verdict {
                 Verdict::Pass => server.write_all(&request)?,
+                Verdict::Lose => {}
                 Verdict::Swallow => return Err(io::Error::other("swallowed")),
                 Verdict::Answer(answer) => client.write_all(&answer)?,
             }
