@@ -74,7 +74,7 @@ impl Company {
         let writers = outcomes.iter().filter_map(|record| match &record.data {
             Outcome::Revoked(revoked) => Some((record.at, &revoked.executed_by.instance)),
             Outcome::Closed(closed) => Some((record.at, &closed.executed_by.instance)),
-            Outcome::Progress(_) => None,
+            Outcome::Progress(_) | Outcome::Look(_) => None,
         });
         let last = writers.max_by_key(|(at, _)| *at);
         last.and_then(|(_, name)| names.iter().position(|it| it == name)).unwrap_or(0)
@@ -108,7 +108,7 @@ impl Supervised {
     }
 
     pub(crate) fn start_again(&mut self, company: &Company, crash_at: Option<&str>) {
-        let start = Start { servers: Some(&self.servers), heroku: Some(&self.heroku), crash_at };
+        let start = Start { servers: Some(&self.servers), heroku: Some(&self.heroku), crash_at, more: "" };
         self.instance = Some(company.scene.start_with(self.name, &start));
     }
 
