@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::Person;
 use super::plan::Leaver;
-use super::revocation::Revocation;
+use super::revocation::{Progress, Revocation};
 use super::verification::Watch;
 use crate::model::event::{Action, Normalised, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode};
 use crate::model::world::Evidence;
-use crate::model::{AccountId, CaseId, CommandId, Email, Grant, GrantId, PersonId, SubjectKey, TeamId, ids};
+use crate::model::{AccountId, CaseId, CommandId, Email, Grant, GrantId, PersonId, SubjectKey, Surface, TeamId, ids};
 
 /// An open case, as the state topic holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -290,6 +290,18 @@ impl Case {
     /// Whom it is about.
     pub fn leaver(&self) -> Leaver<'_> {
         Leaver { case: self.id, accounts: &self.accounts, addresses: &self.addresses }
+    }
+
+    /// The person's role in the team of this app or space, while it is not gone. Heroku may list them there because of
+    /// it, and then refuses to remove the entry for as long as they have it.
+    pub fn role_behind(&self, grant: &Grant) -> Option<&Revocation> {
+        let shows_roles = matches!(grant.surface, Surface::AppCollaboration | Surface::SpacePermission);
+        self.revocations.iter().find(|other| {
+            shows_roles
+                && other.grant.surface == Surface::TeamMembership
+                && other.grant.parent.team() == grant.parent.team()
+                && !matches!(other.progress, Progress::Settled { .. })
+        })
     }
 
     /// Whether it waits for `reason`.

@@ -207,7 +207,10 @@ impl Engine {
                     } else {
                         // Heroku said that it is done, and it is not.
                         revocation.failures = revocation.failures.saturating_add(1);
-                        came_to_nothing.push(grant.id);
+                        if case.role_behind(&grant).is_none() {
+                            came_to_nothing.push(grant.id);
+                        }
+                        let revocation = &mut case.revocations[index];
                         let wait = timing.removal_retry.delay(revocation.failures, seed(&grant), None);
                         let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
                         revocation.progress = Progress::Waiting { due, read_after: Timestamp::MIN };
@@ -288,6 +291,8 @@ impl Engine {
         let timing = self.policy.timing;
         let Some(case) = self.cases.get_mut(&id) else { return };
         let overdue = case.overdue;
+        let named = case.revocations.iter().find(|known| known.grant.id == grant);
+        let for_a_role = named.is_some_and(|known| case.role_behind(&known.grant).is_some());
         let Some(revocation) = case
             .revocations
             .iter_mut()
@@ -314,6 +319,8 @@ impl Engine {
         };
         let failure = match answer.reply {
             Reply::Done | Reply::NotFound => Some(false),
+            // What somebody has for their role goes with it, and its refusal says nothing of the others.
+            Reply::Refused if for_a_role => None,
             Reply::Unavailable | Reply::NoAnswer | Reply::Forbidden | Reply::Refused => Some(true),
             // Of the rate, of the account, of us: they have their own ways to wait.
             Reply::RateLimited | Reply::AccountStopped | Reply::NotSent => None,

@@ -12,7 +12,7 @@ use super::{Candidate, Effect, Engine};
 use crate::model::ids::computed;
 use crate::model::outcome::{Decision, HoldReason};
 use crate::model::world::{ListId, Reply, Wanted};
-use crate::model::{CaseId, IntentId, Surface};
+use crate::model::{CaseId, IntentId};
 
 /// Removals looked at ahead of the ones on the wire, so that no list is read long before its turn.
 const CANDIDATES_MAX: usize = 8 * IN_FLIGHT_MAX;
@@ -360,13 +360,8 @@ pub(super) fn next_look(now: Timestamp) -> Timestamp {
 /// role, and Heroku refuses to remove such an entry. While the role is held, asking again would only use up the budget.
 fn waits_for_a_role(revocation: &Revocation, case: &Case) -> bool {
     let Some(answer) = revocation.attempts.last().and_then(|attempt| attempt.reply.as_ref()) else { return false };
-    revocation.grant.surface == Surface::AppCollaboration
-        && matches!(answer, Reply::Done | Reply::NotFound | Reply::Refused)
-        && case.revocations.iter().any(|other| {
-            other.decision == Decision::Hold
-                && other.grant.surface == Surface::TeamMembership
-                && other.grant.parent.team() == revocation.grant.parent.team()
-        })
+    matches!(answer, Reply::Done | Reply::NotFound | Reply::Refused)
+        && case.role_behind(&revocation.grant).is_some_and(|role| role.decision == Decision::Hold)
 }
 
 /// A grant whose surface comes first keeps later ones back until it was tried once.

@@ -39,6 +39,16 @@ fn failures_in_a_row_stop_all_and_one_success_lets_them_go_on() {
 }
 
 #[test]
+fn entries_that_come_from_a_role_do_not_count() {
+    let mut story = twenty_leave();
+    // An app names its team's members, and refuses to remove them for as long as they are in it.
+    story.heroku.roles_show = true;
+    story.passes(minutes(5));
+    assert_eq!(story.told(OutcomeKind::CaseHeld), 0, "{:?}", story.reasons());
+    assert_eq!(story.closed().len(), 20);
+}
+
+#[test]
 fn it_is_tried_again_however_long_it_lasts() {
     let mut story = twenty_leave();
     story.heroku.replies = vec![(Reply::Forbidden, false); 10_000];

@@ -50,6 +50,8 @@ pub(super) struct Heroku {
     pub(super) stubborn: BTreeSet<u8>,
     /// How long it takes to read a list on its own.
     pub(super) slow: SignedDuration,
+    /// Apps refuse to remove whoever is in their team.
+    pub(super) roles_show: bool,
 }
 
 /// Number of the service's own account, admin of every team.
@@ -69,6 +71,7 @@ impl Heroku {
             replies: Vec::new(),
             stubborn: BTreeSet::new(),
             slow: SignedDuration::ZERO,
+            roles_show: false,
         }
     }
 
@@ -171,7 +174,12 @@ impl Heroku {
         self.removed_at.push(at);
         let stubborn = match removal {
             Removal::Member { membership, .. } => self.stubborn.contains(&membership.0.as_bytes()[15]),
-            Removal::Collaborator { collaborator, .. } => self.stubborn.contains(&collaborator.0.as_bytes()[15]),
+            Removal::Collaborator { app, collaborator } => {
+                let person = collaborator.0.as_bytes()[15];
+                let team = self.apps[&app.0.as_bytes()[15]].0;
+                let for_a_role = self.members[&team].iter().any(|(known, _)| *known == person);
+                self.stubborn.contains(&person) || (self.roles_show && for_a_role)
+            }
             Removal::Invitation { .. } | Removal::SpaceAccess { .. } | Removal::EnterpriseMember { .. } => false,
         };
         let (reply, effect) = if stubborn {
