@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-kafka test lint histories fuzz chaos bench kafka setup docs
+.PHONY: help demo demo-kafka test lint histories histories-mutants fuzz chaos bench kafka setup docs
 
 # Arguments for demo, demo-kafka, chaos and bench: make demo ARGS="--seed 7"
 ARGS ?=
@@ -37,6 +37,7 @@ test:
 	@mkdir -p $(dir $(KAFKA_TESTS_LOG)) && : >$(KAFKA_TESTS_LOG) && : >$(CHAOS_TABLE)
 	@$(MAKE) --no-print-directory lint docs
 	cargo test --locked --all-features
+	HISTORIES=20000 $(HISTORIES_TEST) -- --nocapture
 	@tests/kafka/table
 	@tests/kafka/count $(KAFKA)
 
@@ -63,7 +64,15 @@ SEED ?=
 ## make histories   random histories of the engine in virtual time: N=10000 SEED=1
 histories:
 	@deploy/prerequisites build
-	HISTORIES=$(N) $(if $(SEED),SEED=$(SEED)) cargo test --locked --release --no-default-features --lib histories -- --nocapture
+	HISTORIES=$(N) $(if $(SEED),SEED=$(SEED)) $(HISTORIES_TEST) -- --nocapture
+
+# Built for speed of playing, not for the last of it.
+HISTORIES_TEST := CARGO_PROFILE_RELEASE_LTO=off cargo test --locked --release --no-default-features --lib histories
+
+## make histories-mutants  breaks the engine in forty ways, one at a time; the histories must notice each
+histories-mutants:
+	@deploy/prerequisites build
+	@tests/mutants/run $(N) $(SEED)
 
 # Which decoder, all of them without a name; and how long for each, in seconds of CPU time.
 TARGET ?=

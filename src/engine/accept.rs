@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::Engine;
-use super::case::{Case, Digest, Opening, Phase, case_id, cause};
+use super::case::{Case, Dated, Digest, Opening, Phase, case_id, cause};
 use super::identity::engagement_key;
 use super::policy::OnSuspended;
 use crate::model::event::{Action, AddressKind, Normalised};
-use crate::model::outcome::{AccessAfter, CaseResult, HoldReason};
+use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode};
 use crate::model::{CaseId, PersonId};
 
 impl Engine {
@@ -33,10 +33,11 @@ impl Engine {
                 );
             }
         }
+        // Names are learned from what is old as well.
+        self.share_addresses(now, found.person);
         if found.duplicate || found.stale || self.cases.contains_key(&id) || self.digests.contains_key(&id) {
             return;
         }
-        self.share_addresses(now, found.person);
 
         // An unknown date stays unknown, whatever the other employments say.
         let effective = effective.and(found.leaves_at);
@@ -54,7 +55,7 @@ impl Engine {
             Action::Cancel => self.contradict(now, found.person, &normalised),
             Action::Suspend if on_suspended == OnSuspended::Ignore => {}
             Action::Suspend if on_suspended == OnSuspended::Hold => {
-                if !self.join(found.person, &normalised) {
+                if !self.join(found.person, &normalised, None) {
                     self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
                     self.examine(now, id, &normalised);
                     let detail = "the source says suspended, which may be for a time only";
@@ -63,23 +64,36 @@ impl Engine {
             }
             Action::Suspend | Action::Schedule | Action::Deprovision => match effective {
                 None => {
-                    if !self.join(found.person, &normalised) {
+                    let movable = self.movable_case_of(found.person, &normalised);
+                    let joined = self.join(found.person, &normalised, None);
+                    if !joined {
                         self.open(now, id, found.person, &normalised, received);
+                    }
+                    // The day that was told before no longer holds, and nobody knows the new one.
+                    let undated = movable.filter(|id| !self.dates_anew(now, *id, &normalised, None));
+                    if let Some(id) = undated.or((!joined).then_some(id)) {
                         self.park(now, id, HoldReason::UnknownDate, "a date in a zone that is not known");
                     }
                 }
                 Some(at) if at > now => self.schedule(now, id, found.person, &normalised, at),
                 Some(at) => {
                     let same = |digest: &&Digest| digest.person == found.person && digest.effective_at == at;
-                    if self.digests.values().filter(same).any(|digest| digest.result != CaseResult::Cancelled) {
+                    let acts = self.acts(&normalised);
+                    let answers = |digest: &Digest| match digest.result {
+                        CaseResult::Removed | CaseResult::RemovedWithResiduals | CaseResult::NothingToRemove => true,
+                        // A plan is no answer to a source that enforces, nor is a refusal to one that knows an address.
+                        CaseResult::Planned | CaseResult::Refused => !acts,
+                        CaseResult::Cancelled => false,
+                    };
+                    if self.digests.values().filter(same).any(answers) {
                         return; // The same fact, told by another record.
                     }
-                    self.supersede(now, found.person);
-                    if !self.join(found.person, &normalised) {
+                    self.supersede(now, found.person, &normalised);
+                    if !self.join(found.person, &normalised, Some(at)) {
                         self.open(now, id, found.person, &normalised, at);
                         self.examine(now, id, &normalised);
-                    } else {
-                        self.bring_forward(now, found.person, at);
+                    } else if self.doubted(&normalised).is_none() {
+                        self.bring_forward(now, found.person, &normalised, at);
                     }
                 }
             },
@@ -93,21 +107,54 @@ impl Engine {
     /// A departure ahead. The source that spoke first may move its date until something was removed; what others say
     /// is noted.
     fn schedule(&mut self, now: Timestamp, id: CaseId, person: PersonId, normalised: &Normalised, at: Timestamp) {
-        self.supersede(now, person);
-        let Some(open) = self.standing_cases_of(person).into_iter().next() else {
+        self.supersede(now, person, normalised);
+        if self.standing_cases_of(person, normalised).is_empty() {
             self.open(now, id, person, normalised, at);
             self.examine(now, id, normalised);
             self.put_off(now, id, at);
             return;
-        };
-        let case = &self.cases[&open];
-        let same_source =
-            case.cause.system == normalised.event.source.system && case.cause.tenant == normalised.event.source.tenant;
-        let movable = same_source && !case.started() && case.effective_at != at;
-        self.join(person, normalised);
-        if movable {
-            self.put_off(now, open, at);
         }
+        let movable = self.movable_case_of(person, normalised);
+        self.join(person, normalised, Some(at));
+        if let Some(open) = movable {
+            self.dates_anew(now, open, normalised, Some(at));
+        }
+    }
+
+    /// The case whose date this source may move: one that it has dated, of which nothing was removed yet.
+    fn movable_case_of(&self, person: PersonId, normalised: &Normalised) -> Option<CaseId> {
+        self.standing_cases_of(person, normalised).into_iter().find(|id| {
+            let case = &self.cases[id];
+            let counts = case.dates.get(&source_of(normalised)).is_some_and(|date| date.counts);
+            counts && !case.started()
+        })
+    }
+
+    /// The source takes its word about the day back, and may give a new one. `false` = no source knows a day now.
+    fn dates_anew(&mut self, now: Timestamp, id: CaseId, normalised: &Normalised, at: Option<Timestamp>) -> bool {
+        let Some(case) = self.cases.get_mut(&id) else { return false };
+        let stated = normalised.event.occurred_at;
+        case.dates.remove(&source_of(normalised));
+        case.dates.extend(at.map(|at| (source_of(normalised), Dated { at, stated, counts: true })));
+        self.goes_by_its_dates(now, id)
+    }
+
+    /// The earliest day counts that a source has set which may; without any, the earliest that was noted.
+    fn goes_by_its_dates(&mut self, now: Timestamp, id: CaseId) -> bool {
+        let Some(case) = self.cases.get_mut(&id) else { return false };
+        if case.dates.values().all(|date| !date.counts) {
+            case.dates.values_mut().for_each(|date| date.counts = true);
+        }
+        let earliest = case.dates.values().filter(|date| date.counts).map(|date| date.at).min();
+        if let Some(at) = earliest.filter(|at| *at != case.effective_at) {
+            if at > now {
+                self.put_off(now, id, at);
+            } else {
+                self.takes_effect(id, at);
+            }
+        }
+        self.touch_case(id);
+        earliest.is_some()
     }
 
     /// Waits for the day.
@@ -133,9 +180,11 @@ impl Engine {
     }
 
     /// A departure that was ahead is due: the same case goes on at once.
-    fn bring_forward(&mut self, now: Timestamp, person: PersonId, at: Timestamp) {
-        for id in self.standing_cases_of(person) {
+    fn bring_forward(&mut self, now: Timestamp, person: PersonId, normalised: &Normalised, at: Timestamp) {
+        for id in self.standing_cases_of(person, normalised) {
             let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
+            let stated = normalised.event.occurred_at;
+            case.dates.insert(source_of(normalised), Dated { at, stated, counts: true });
             if matches!(case.phase, Phase::Scheduled { .. }) {
                 case.phase = Phase::Scanning { due: now };
             }
@@ -149,10 +198,23 @@ impl Engine {
         self.cases.values().filter(|case| case.person == person).map(|case| case.id).collect()
     }
 
-    /// Those that a newer statement can still join: not the ones that are ending because the person stays.
-    fn standing_cases_of(&self, person: PersonId) -> Vec<CaseId> {
+    /// Those that a newer statement can still join: not the ones that are ending because the person stays. What only
+    /// plans and what removes do not meet: neither a test nor an observing source moves a removal, or swallows one.
+    fn standing_cases_of(&self, person: PersonId, normalised: &Normalised) -> Vec<CaseId> {
+        let acts = self.acts(normalised);
         let of_person = self.cases.values().filter(|case| case.person == person && case.cancelled_by.is_none());
-        of_person.map(|case| case.id).collect()
+        let alike = |case: &&Case| case.synthetic == normalised.event.synthetic && self.case_acts(case) == acts;
+        of_person.filter(alike).map(|case| case.id).collect()
+    }
+
+    /// Whether somebody may be removed because of the event.
+    fn acts(&self, Normalised { event, origin, .. }: &Normalised) -> bool {
+        !event.synthetic && self.policy.source_mode(&origin.source) == Mode::Enforce
+    }
+
+    fn case_acts(&self, case: &Case) -> bool {
+        let mode = case.mode.unwrap_or_else(|| self.policy.source_mode(&case.cause.source));
+        !case.synthetic && mode == Mode::Enforce
     }
 
     fn open(&mut self, now: Timestamp, id: CaseId, person: PersonId, normalised: &Normalised, effective: Timestamp) {
@@ -224,16 +286,20 @@ impl Engine {
 
     /// Ends the case of somebody whose address alone says that they are never removed.
     pub(super) fn refuses(&mut self, now: Timestamp, id: CaseId) -> bool {
-        let addresses = &self.cases[&id].addresses;
-        let summary = if addresses.iter().any(|email| self.policy.protected.contains(email)) {
-            "Refused: the person is protected (people.protected)."
-        } else if addresses.iter().any(|email| self.me.as_ref().is_some_and(|me| me.email == *email)) {
-            "Refused: this is the service's own account."
-        } else {
-            return false;
-        };
+        let Some(summary) = self.names_untouchable(id) else { return false };
         self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
         true
+    }
+
+    fn names_untouchable(&self, id: CaseId) -> Option<&'static str> {
+        let addresses = &self.cases[&id].addresses;
+        if addresses.iter().any(|email| self.policy.protected.contains(email)) {
+            Some("Refused: the person is protected (people.protected).")
+        } else if addresses.iter().any(|email| self.me.as_ref().is_some_and(|me| me.email == *email)) {
+            Some("Refused: this is the service's own account.")
+        } else {
+            None
+        }
     }
 
     /// Addresses learned later help the person's open cases too.
@@ -247,6 +313,20 @@ impl Engine {
             if before == (case.addresses.len(), case.subject_keys.len()) {
                 continue;
             }
+            if self.cases[&id].started() {
+                if self.names_untouchable(id).is_some() {
+                    let detail = "one of the person's addresses is protected, or the service's own";
+                    self.park(now, id, HoldReason::AccountChanged, detail);
+                    continue;
+                }
+            } else if self.refuses(now, id) {
+                continue;
+            }
+            // A scan that is under way does not look for the new name.
+            if let Some(scanning) = &mut self.scanning {
+                scanning.remove(&id);
+            }
+            let case = self.cases.get_mut(&id).expect("it was not refused");
             let unresolved = case.parked.as_ref().is_some_and(|(reason, _)| *reason == HoldReason::UnresolvedPerson);
             if unresolved && !case.addresses.is_empty() {
                 case.parked = None;
@@ -264,14 +344,21 @@ impl Engine {
     }
 
     /// The person has a case that already does what the event asks for: the event is one more witness.
-    fn join(&mut self, person: PersonId, normalised: &Normalised) -> bool {
-        let Some(id) = self.standing_cases_of(person).into_iter().next() else { return false };
+    fn join(&mut self, person: PersonId, normalised: &Normalised, at: Option<Timestamp>) -> bool {
+        let Some(id) = self.standing_cases_of(person, normalised).into_iter().next() else { return false };
         let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
         let event = &normalised.event;
         if !case.cause.also_stated_by.contains(&event.source) {
             case.cause.also_stated_by.push(event.source.clone());
         }
-        case.stated_at = case.stated_at.max(event.occurred_at);
+        if at.is_some() || event.action != Action::Suspend {
+            case.stated_at = case.stated_at.max(event.occurred_at);
+        }
+        if let Some(at) = at {
+            let date = case.dates.entry(source_of(normalised));
+            let date = date.or_insert(Dated { at, stated: event.occurred_at, counts: false });
+            (date.at, date.stated) = (at, event.occurred_at);
+        }
         if event.urgent && !case.urgent {
             case.urgent = true;
             let urgent = normalised.origin.received_at.saturating_add(self.policy.deadline_urgent);
@@ -282,9 +369,12 @@ impl Engine {
     }
 
     /// A departure that is due replaces cases that only wait for one.
-    fn supersede(&mut self, now: Timestamp, person: PersonId) {
+    fn supersede(&mut self, now: Timestamp, person: PersonId, normalised: &Normalised) {
         for id in self.open_cases_of(person) {
             let case = &self.cases[&id];
+            if self.case_acts(case) != self.acts(normalised) {
+                continue;
+            }
             let undated = case.parked.as_ref().is_some_and(|(reason, _)| *reason == HoldReason::UnknownDate);
             let waits = undated || (case.barred.is_some() && !case.started());
             if waits {
@@ -308,7 +398,19 @@ impl Engine {
             // Of another employment than the one that ends: it goes on, whichever was spoken of last.
             let of_another =
                 matches!((engagement_key(event), &case.engagement), (Some(one), Some(other)) if one != *other);
-            if !meant || (event.occurred_at < case.stated_at && !of_another) {
+            if !meant {
+                continue;
+            }
+            if event.occurred_at < case.stated_at && !of_another {
+                // Somebody says later that the person leaves; then their day counts, not that of whom this contradicts.
+                let before = case.dates.len();
+                case.dates.retain(|_, date| date.stated >= event.occurred_at);
+                if before != case.dates.len() && !case.started() {
+                    case.cause.contradicted_by.push(event.source.clone());
+                    if !self.goes_by_its_dates(now, id) {
+                        self.park(now, id, HoldReason::UnknownDate, "whoever named a day has taken it back");
+                    }
+                }
                 continue;
             }
             case.cause.contradicted_by.push(event.source.clone());
@@ -339,4 +441,9 @@ impl Engine {
             self.review_holds(now, id);
         }
     }
+}
+
+/// `system:tenant` of the source.
+fn source_of(Normalised { event, .. }: &Normalised) -> String {
+    format!("{}:{}", event.source.system, event.source.tenant)
 }

@@ -40,6 +40,9 @@ pub struct Case {
     pub stated_at: Timestamp,
     /// When the departure takes effect.
     pub effective_at: Timestamp,
+    /// What each source (`system:tenant`) said of this day last.
+    #[serde(default)]
+    pub dates: BTreeMap<String, Dated>,
     /// When the intake read it.
     pub received_at: Timestamp,
     /// The promise.
@@ -92,6 +95,17 @@ pub struct Case {
     /// Set by a newer statement to the contrary: nothing more is started, and the case ends as cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<SourceRef>,
+}
+
+/// A day that a source names for a departure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dated {
+    /// The day.
+    pub at: Timestamp,
+    /// When the source said so, by its own time.
+    pub stated: Timestamp,
+    /// Whether it sets the day: the source spoke first, or it said that the day has come. Others are noted.
+    pub counts: bool,
 }
 
 /// Where a case stands.
@@ -232,6 +246,7 @@ pub(super) struct Opening {
 impl Case {
     /// A case of which nothing is known but its cause. It needs a scan.
     pub(super) fn open(known: &Person, opening: Opening, now: Timestamp) -> Self {
+        let dated_by = format!("{}:{}", opening.cause.system, opening.cause.tenant);
         Self {
             id: opening.id,
             person: known.id,
@@ -244,6 +259,10 @@ impl Case {
             event_at: opening.event_at,
             stated_at: opening.event_at,
             effective_at: opening.effective_at,
+            dates: BTreeMap::from([(
+                dated_by,
+                Dated { at: opening.effective_at, stated: opening.event_at, counts: true },
+            )]),
             received_at: opening.received_at,
             deadline: opening.deadline,
             overdue: false,

@@ -72,8 +72,12 @@ impl Engine {
     }
 
     pub(super) fn tell_revoked(&mut self, now: Timestamp, id: CaseId, grant: GrantId) {
-        let case = &self.cases[&id];
-        let Some(revocation) = case.revocations.iter().find(|known| known.grant.id == grant) else { return };
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        let Some(revocation) = case.revocations.iter_mut().find(|known| known.grant.id == grant) else { return };
+        let ordinal = u32::try_from(revocation.tries()).unwrap_or(u32::MAX);
+        if revocation.told.replace(ordinal) == Some(ordinal) {
+            return;
+        }
         let proof: Vec<Evidence> = match revocation.progress {
             Progress::Settled { proof: Some(index), .. } => {
                 case.proofs.get(index as usize).cloned().into_iter().collect()
@@ -85,7 +89,6 @@ impl Engine {
         };
         let mut part = revocation.part();
         part.proof = None;
-        let ordinal = u32::try_from(revocation.tries()).unwrap_or(u32::MAX);
         let data = Outcome::Revoked(Box::new(GrantRevoked {
             case_id: id,
             person_id: case.person,

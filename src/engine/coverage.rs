@@ -39,7 +39,7 @@ pub fn coverage(scan: &Scan, policy: &Policy) -> CoveragePart {
     let mut teams_read = Vec::new();
     for name in &expected {
         match visible.get(name).map(|list| scan.lists.get(list)) {
-            Some(Some(Ok(read))) if read.evidence.iter().all(|evidence| evidence.control) => {
+            Some(Some(Ok(read))) if read.is_usable() => {
                 teams_read.push((*name).to_owned());
             }
             Some(Some(Ok(_))) => not_read.push(unread(name, "we_do_not_stand_in_its_members_list")),
@@ -55,10 +55,16 @@ pub fn coverage(scan: &Scan, policy: &Policy) -> CoveragePart {
         }
     }
     for (list, read) in &scan.lists {
-        if let Err(unread) = read
-            && !matches!(list, ListId::Team(_))
-        {
-            not_read.push(unread.clone());
+        if matches!(list, ListId::Team(_)) {
+            continue;
+        }
+        match read {
+            Err(unread) => not_read.push(unread.clone()),
+            Ok(read) if read.is_usable() => {}
+            Ok(read) => {
+                let what = read.evidence.first().map_or_else(String::new, |evidence| evidence.list.clone());
+                not_read.push(Unread { what, why: "not_whole".to_owned() });
+            }
         }
     }
     not_read.sort_by(|one, two| (&one.what, &one.why).cmp(&(&two.what, &two.why)));

@@ -33,6 +33,9 @@ impl Engine {
 
     pub(super) fn on_scan(&mut self, now: Timestamp, scan: &Scan) {
         self.note("result");
+        if scan.began < self.scan_asked {
+            return; // One that was given up: it looked for others.
+        }
         self.scan_failures = 0;
         self.catalogue.learn(scan);
         let protected = users(scan).filter(|user| self.policy.protected.contains(&user.email));
@@ -136,7 +139,7 @@ impl Engine {
         for (list, read) in lists {
             self.reading.remove(&list);
             match read {
-                Ok(read) if usable(&read) => self.absorb(now, list, &read),
+                Ok(read) if read.is_usable() => self.absorb(now, list, &read),
                 Ok(_) | Err(_) => {
                     let failures = self.list_failures.get(&list).map_or(1, |(failures, _)| failures + 1);
                     let wait = self.policy.timing.read_retry.delay(failures, 0, None);
@@ -149,7 +152,7 @@ impl Engine {
 
     /// A complete list settles what it shows gone, and finds what it shows new.
     fn absorb(&mut self, now: Timestamp, list: ListId, read: &ListRead) {
-        if !usable(read) {
+        if !read.is_usable() {
             return;
         }
         self.list_failures.remove(&list);
@@ -262,6 +265,11 @@ impl Engine {
                 changed = true;
                 continue;
             }
+            if let (Surface::TeamMembership, Some(team), Entries::Team { members, .. }) =
+                (grant.surface, grant.parent.team(), &read.entries)
+            {
+                case.team_sizes.insert(team, u32::try_from(members.len()).unwrap_or(u32::MAX));
+            }
             let hidden_app_grants = grant.surface == Surface::TeamMembership && grant.before == "collaborator";
             case.revocations.push(decide(&self.policy, &self.catalogue, Mode::Enforce, grant, now));
             if hidden_app_grants && matches!(case.phase, Phase::Working) {
@@ -339,11 +347,6 @@ impl Engine {
             self.went(now, grant, failed);
         }
     }
-}
-
-/// A list proves something only while its control holds: for a team, that we stand in it.
-fn usable(read: &ListRead) -> bool {
-    read.evidence.iter().all(|evidence| evidence.control && evidence.complete)
 }
 
 fn team_sizes(grants: &[Grant], scan: &Scan) -> BTreeMap<TeamId, u32> {

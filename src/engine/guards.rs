@@ -96,10 +96,15 @@ impl Engine {
             return Some((HoldReason::PlanChanged, format!("{count} grants more than approved, {parent} among them")));
         }
         if !case.started() && case.approval.is_none() {
-            let figures = self.limit_reached(now, case.person).or_else(|| self.team_share_reached(now, case));
-            if let Some(figures) = figures {
+            if let Some(figures) = self.limit_reached(now, case.person) {
                 return Some((HoldReason::LimitReached, figures));
             }
+        }
+        // A team may come to light only when the rest is on its way.
+        if case.approval.is_none()
+            && let Some(figures) = self.team_share_reached(now, case)
+        {
+            return Some((HoldReason::LimitReached, figures));
         }
         self.circuit.figures().map(|figures| (HoldReason::CircuitOpen, figures))
     }
@@ -107,12 +112,15 @@ impl Engine {
     /// The figures of the team of which too many would have gone within a day.
     fn team_share_reached(&self, now: Timestamp, case: &Case) -> Option<String> {
         let percent = self.policy.max_percent_of_team;
-        if percent >= 100 || self.windows.begun.contains_key(&case.person) {
+        if percent >= 100 {
             return None;
         }
         let none = TeamWindow::default();
         case.team_sizes.iter().find_map(|(team, size)| {
             let window = self.windows.teams.get(team).unwrap_or(&none);
+            if window.begun.contains_key(&case.person) {
+                return None;
+            }
             let gone = window.begun.values().filter(|at| now.duration_since(**at) < DAY).count();
             let members = u64::from(window.members.max(*size));
             let limit = if percent == 0 { 0 } else { (members * u64::from(percent) / 100).max(TEAM_LEAST) };
@@ -126,16 +134,16 @@ impl Engine {
     /// Counts somebody whose first removal is intended.
     pub(super) fn begins(&mut self, now: Timestamp, id: CaseId) {
         let Some(case) = self.cases.get(&id) else { return };
-        if self.windows.begun.contains_key(&case.person) {
-            return;
-        }
-        self.windows.begun.insert(case.person, Begun { at: now, source: case.cause.source.clone() });
+        let before = self.windows.clone();
+        self.windows.begun.entry(case.person).or_insert_with(|| Begun { at: now, source: case.cause.source.clone() });
         for (team, size) in &case.team_sizes {
             let window = self.windows.teams.entry(*team).or_default();
             window.members = window.members.max(*size);
-            window.begun.insert(case.person, now);
+            window.begun.entry(case.person).or_insert(now);
         }
-        self.touch_windows();
+        if before != self.windows {
+            self.touch_windows();
+        }
     }
 
     /// The figures of the cap that the person would pass; `None` = they may begin, or have begun within the day.

@@ -157,10 +157,14 @@ impl Identities {
         let stated = || event.subject.emails.iter().filter(|address| address.kind != AddressKind::Personal);
         let mut company: Vec<Email> =
             stated().map(|address| address.value.clone()).filter(|email| policy.is_company(email)).collect();
+        let change = event.identity_change.as_ref();
+        company.extend(change.map(|change| change.to.clone()).filter(|email| policy.is_company(email)));
+        let former = change.map(|change| change.from.clone()).filter(|email| policy.is_company(email));
 
         let by_key = self.aliases.get(&subject_alias(key)).copied();
         let by_address = company
             .iter()
+            .chain(&former)
             .filter_map(|email| self.aliases.get(&address_alias(email)).copied())
             .find(|person| self.may_be_same(*person, key));
         let id = by_key.or(by_address).unwrap_or_else(|| key.person_id());
@@ -206,6 +210,16 @@ impl Identities {
             true
         });
 
+        // The address that was theirs may be somebody else's by now: then it is no longer a name of theirs.
+        let former = former.filter(|email| {
+            let lost = self.people.get(&id).is_some_and(|person| person.lost_addresses.contains(email));
+            let owner = self.aliases.get(&address_alias(email)).copied();
+            !lost && owner.is_none_or(|owner| owner == id || self.may_be_same(owner, key))
+        });
+        if let Some(email) = &former {
+            self.learn_alias(address_alias(email), id, &mut found);
+        }
+
         let person = self.people.entry(id).or_insert_with(|| Person {
             id,
             subject_keys: BTreeSet::new(),
@@ -218,11 +232,7 @@ impl Identities {
         });
         person.subject_keys.insert(key.clone());
         person.addresses.extend(company);
-        if let Some(change) = &event.identity_change {
-            person
-                .addresses
-                .extend([change.from.clone(), change.to.clone()].into_iter().filter(|email| policy.is_company(email)));
-        }
+        person.addresses.extend(former);
 
         let event_key = event_key(&event.source);
         found.duplicate = person.events.contains(&event_key);
@@ -237,7 +247,8 @@ impl Identities {
             Action::IdentityUpdate => true,
             Action::Deprovision | Action::Suspend | Action::Schedule | Action::Cancel => false,
         };
-        if of_names {
+        // Nor does a test.
+        if of_names || event.synthetic {
             return found;
         }
         // What is said of one employment makes nothing old that is said of another.

@@ -36,6 +36,10 @@ pub struct Revocation {
     pub forgotten: u32,
     /// Attempts that failed.
     pub failures: u32,
+    /// Attempts that there were when it was last told that the grant is gone: what comes back and goes again by itself
+    /// is not told twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<u32>,
 }
 
 /// Where a grant stands.
@@ -83,7 +87,7 @@ impl Revocation {
     }
 
     fn new(grant: Grant, decision: Decision, reason: Option<String>, progress: Progress) -> Self {
-        Self { grant, decision, reason, progress, attempts: Vec::new(), forgotten: 0, failures: 0 }
+        Self { grant, decision, reason, progress, attempts: Vec::new(), forgotten: 0, failures: 0, told: None }
     }
 
     /// The list that shows the grant, for those that can be removed.

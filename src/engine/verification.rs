@@ -50,7 +50,9 @@ impl Watch {
         let proven =
             matches!(result, CaseResult::Removed | CaseResult::RemovedWithResiduals | CaseResult::NothingToRemove);
         let remains = |progress| matches!(progress, Progress::Settled { how: Settled::Remains, .. });
-        (proven && case.mode == Some(Mode::Enforce)).then(|| {
+        // What nobody has approved is not removed by itself later either.
+        let released = case.barred.is_none();
+        (proven && released && case.mode == Some(Mode::Enforce)).then(|| {
             Box::new(Self {
                 accounts: case.accounts.clone(),
                 stays: case

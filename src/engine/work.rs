@@ -148,6 +148,7 @@ impl Engine {
             self.looked = now;
         }
         self.scanning = Some(served);
+        self.scan_asked = now;
         self.effects.push(Effect::Scan { wanted, urgent });
     }
 
@@ -158,6 +159,12 @@ impl Engine {
         let leavers = self.leavers();
         let mut order: Vec<CaseId> = self.cases.values().filter(|case| case.may_remove()).map(|case| case.id).collect();
         order.sort_by_key(|id| (!self.cases[id].urgent, self.cases[id].received_at, *id));
+
+        // What is not worked on is not stopped by anything that concerns the work alone.
+        let idle = self.cases.values().filter(|case| !case.may_remove() && case.limited.is_some());
+        for id in idle.map(|case| case.id).collect::<Vec<_>>() {
+            self.limit(now, id, None);
+        }
 
         let mut reads: BTreeMap<ListId, (String, bool)> = BTreeMap::new();
         let mut busy: BTreeSet<ListId> = BTreeSet::new();

@@ -181,6 +181,13 @@ pub struct ListRead {
     pub evidence: Vec<Evidence>,
 }
 
+impl ListRead {
+    /// A list proves something only while it is whole and its control holds: for a team, that we stand in it.
+    pub fn is_usable(&self) -> bool {
+        self.evidence.iter().all(|evidence| evidence.control && evidence.complete)
+    }
+}
+
 /// Why a list is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {

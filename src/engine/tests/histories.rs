@@ -1,300 +1,107 @@
-//! Random histories: people leave, come back and move their dates, told by two sources late, twice and out of order; Heroku
-//! fails with and without effect, teams go dark, commits are lost or end unknown, the process dies. Whatever the order,
-//! the sentences of [`History::judge`] and [`History::end`] stay true.
+//! Random histories: the engine against a Heroku of a few lists, in virtual time. People leave, come back and move their
+//! dates, told late, twice and out of order; Heroku fails, lies and lags; others change the same teams; people give
+//! orders; commits are lost or end unknown; the process dies, and its requests arrive all the same. Whatever the order,
+//! the sentences of `docs/histories.md` stay true.
 //!
-//! `HISTORIES=100000 SEED=1 cargo test --release --no-default-features --lib histories` plays more of them; a failure names
-//! its seed, and `HISTORIES=1 SEED=<seed>` plays that one alone.
+//! A seed names a setup and its steps. What fails is shrunk to the steps that it takes, told as sentences. Seeds that
+//! ever failed are kept in `histories/seeds` and played first.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod chance;
+mod claims;
+mod generate;
+mod judge;
+mod lists;
+mod play;
+mod setup;
+mod shrink;
+mod step;
+mod tally;
+mod truth;
+mod wire;
+mod world;
+
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use jiff::{SignedDuration, Timestamp};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-
-use super::story::{ME, Story, email, minutes};
-use crate::engine::fixtures::policy;
-use crate::engine::policy::Policy;
-use crate::model::command::Act;
-use crate::model::event::Action;
-use crate::model::outcome::{CaseResult, Outcome, OutcomeKind};
-use crate::model::world::Reply;
-use crate::model::{CaseId, Removal};
+use self::judge::Violation;
+use self::setup::Setup;
+use self::tally::Tally;
 
 /// Played by `cargo test`, where the engine is not optimised.
 const HISTORIES: u64 = 40;
-const STEPS: usize = 40;
-const PEOPLE: std::ops::RangeInclusive<u8> = 1..=6;
-const PROTECTED: u8 = 6;
-const PER_HOUR: u32 = 2;
-const SOURCES: [&str; 2] = ["hr", "okta"];
 
-/// What a source said.
-#[derive(Debug, Clone)]
-struct Word {
-    system: &'static str,
-    person: u8,
-    id: String,
-    action: Action,
-    effective: Option<Timestamp>,
-    stated: Timestamp,
+/// Seeds that failed once, with what broke.
+const SEEDS: &str = include_str!("histories/seeds");
+
+/// Seeds taken at once by a thread.
+const CHUNK: u64 = 64;
+
+fn play(seed: u64) -> Result<Tally, Violation> {
+    shrink::play(&Setup::of(seed), &generate::steps(seed))
 }
 
-struct History {
-    chance: StdRng,
-    story: Story,
-    /// All that lies in the events topic, and how much of it is committed as read.
-    events: Vec<Word>,
-    read: usize,
-    /// When somebody lost something first.
-    begun: BTreeMap<u8, Timestamp>,
-    judged: usize,
-    crashes: usize,
+#[expect(clippy::disallowed_methods, reason = "how many to play is no setting of the service")]
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().expect("a number"))
+}
+
+/// Histories of each kind of failure, and the smallest seed among them.
+type Failures = BTreeMap<String, (u64, u64, Violation)>;
+
+#[test]
+fn histories() {
+    let count = setting("HISTORIES").unwrap_or(HISTORIES);
+    let first = setting("SEED").unwrap_or_else(|| RandomState::new().hash_one(0) >> 16);
+    let threads = setting("THREADS").unwrap_or(2).max(1);
+    // With GOON=1 all are played, and one story is told of each way to fail.
+    let goes_on = setting("GOON").is_some();
+    println!("{count} histories, seeds {first} to {}", first.wrapping_add(count - 1));
+    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (all, failed) = (Mutex::new(Tally::default()), Mutex::new(Failures::new()));
+    let one_thread = || {
+        let mut mine = Tally::default();
+        loop {
+            let start = next.fetch_add(CHUNK, Ordering::Relaxed);
+            if start >= count || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            for seed in (start..(start + CHUNK).min(count)).map(|step| first.wrapping_add(step)) {
+                match play(seed) {
+                    Ok(tally) => mine.add(&tally),
+                    Err(violation) => {
+                        stop.fetch_or(!goes_on, Ordering::Relaxed);
+                        let mut failed = failed.lock().expect("no thread panics with it");
+                        let known = failed.entry(violation.kind()).or_insert((0, seed, violation.clone()));
+                        known.0 += 1;
+                        if seed < known.1 {
+                            (known.1, known.2) = (seed, violation);
+                        }
+                    }
+                }
+            }
+        }
+        all.lock().expect("no thread panics with it").add(&mine);
+    };
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(one_thread))));
+    let (all, failed) = (all.into_inner(), failed.into_inner());
+    let (all, failed) = (all.expect("every thread has ended"), failed.expect("every thread has ended"));
+    print!("{all}");
+    let mut stories: Vec<String> = Vec::new();
+    for (kind, (times, seed, violation)) in &failed {
+        println!("{times} times: {kind}");
+        stories.push(shrink::story(*seed, violation));
+    }
+    assert!(stories.is_empty(), "after {} histories\n{}", all.histories, stories.join("\n\n"));
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "how many to play is no setting of the service")]
-fn histories() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let count = number("HISTORIES").unwrap_or(HISTORIES);
-    let first = number("SEED").unwrap_or_else(|| RandomState::new().hash_one(0) >> 16);
-    println!("{count} histories from seed {first} on");
-    let (mut inputs, mut crashes) = (0, 0);
-    for seed in (0..count).map(|step| first.wrapping_add(step)) {
-        let played = std::panic::catch_unwind(|| History::new(seed).play());
-        let Ok(played) = played else { panic!("the history of seed {seed} failed: HISTORIES=1 SEED={seed}") };
-        inputs += played.0;
-        crashes += played.1;
-    }
-    println!("on average {} events and {:.1} crashes", inputs as u64 / count, crashes as f64 / count as f64);
-}
-
-impl History {
-    fn new(seed: u64) -> Self {
-        let policy =
-            Policy { max_people_per_hour: PER_HOUR, protected: BTreeSet::from([email(PROTECTED)]), ..policy() };
-        let mut story = Story::new(policy);
-        let mut chance = StdRng::seed_from_u64(seed);
-        let mut members = vec![(ME, "admin"), (9, "admin")];
-        members.extend(PEOPLE.map(|person| (person, if chance.random_bool(0.3) { "admin" } else { "member" })));
-        story.heroku.members.insert(1, members);
-        story.heroku.members.insert(2, vec![(ME, "admin"), (1, "admin"), (2, "member"), (PROTECTED, "member")]);
-        story.heroku.apps.insert(1, (1, PEOPLE.collect()));
-        story.heroku.apps.insert(2, (2, PEOPLE.filter(|_| chance.random_bool(0.5)).collect()));
-        Self { chance, story, events: Vec::new(), read: 0, begun: BTreeMap::new(), judged: 0, crashes: 0 }
-    }
-
-    fn play(mut self) -> (usize, usize) {
-        for _ in 0..STEPS {
-            self.step();
-            self.judge();
+fn seeds_that_failed_once_pass() {
+    let seeds = SEEDS.lines().filter_map(|line| line.split_whitespace().next()).filter(|word| !word.starts_with('#'));
+    for seed in seeds.map(|word| word.parse::<u64>().expect("a seed")) {
+        if let Err(violation) = play(seed) {
+            panic!("{}", shrink::story(seed, &violation));
         }
-        self.end();
-        (self.events.len(), self.crashes)
-    }
-
-    fn step(&mut self) {
-        match self.chance.random_range(0..100) {
-            0..30 => self.somebody_is_spoken_of(),
-            30..36 => {
-                if let Some(word) = self.any_word() {
-                    self.hear(word);
-                }
-            }
-            36..46 => self.dies(),
-            46..52 => self.loses_a_commit(),
-            52..62 => {
-                let replies = [Reply::Unavailable, Reply::NoAnswer, Reply::NotFound, Reply::RateLimited, Reply::Done];
-                for _ in 0..self.chance.random_range(1..4) {
-                    let reply = replies[self.chance.random_range(0..replies.len())].clone();
-                    // A refusal for the rate has no effect; the others may have had one.
-                    let effect = reply != Reply::RateLimited && self.chance.random_bool(0.5);
-                    self.story.heroku.replies.push((reply, effect));
-                }
-            }
-            62..66 => {
-                self.story.heroku.dark.insert(self.chance.random_range(1..=2));
-            }
-            66..70 => self.story.heroku.dark.clear(),
-            70..73 => self.order(Act::Pause),
-            73..77 => self.order(Act::Resume),
-            77..79 => {
-                let cases: Vec<CaseId> = self.story.engine.cases.keys().copied().collect();
-                self.order(Act::Retry { cases });
-            }
-            79..90 => self.turns(minutes(2)),
-            90..97 => self.turns(minutes(40)),
-            _ => self.turns(SignedDuration::from_hours(20)),
-        }
-    }
-
-    fn somebody_is_spoken_of(&mut self) {
-        let now = self.story.now;
-        let id = format!("e{}", self.events.len());
-        let ago = SignedDuration::from_secs(self.chance.random_range(0..600));
-        let action = match self.chance.random_range(0..10) {
-            0..6 => Action::Deprovision,
-            6..8 => Action::Schedule,
-            _ => Action::Cancel,
-        };
-        let ahead = SignedDuration::from_mins(self.chance.random_range(-60..60 * 30));
-        let word = Word {
-            system: SOURCES[self.chance.random_range(0..SOURCES.len())],
-            person: self.chance.random_range(PEOPLE),
-            id,
-            effective: (action == Action::Schedule).then(|| now + ahead),
-            action,
-            stated: now - ago,
-        };
-        self.hear(word);
-    }
-
-    fn any_word(&mut self) -> Option<Word> {
-        let count = self.events.len();
-        (count > 0).then(|| self.events[self.chance.random_range(0..count)].clone())
-    }
-
-    fn hear(&mut self, word: Word) {
-        self.say(&word);
-        self.events.push(word);
-    }
-
-    fn say(&mut self, word: &Word) {
-        self.story.tells(word.system, word.person, &word.id, word.action, word.effective, word.stated);
-    }
-
-    /// A command is committed at once: its topic is another one, and the state knows how far it was read.
-    fn order(&mut self, act: Act) {
-        self.story.ordered(act);
-        self.turn();
-    }
-
-    fn turn(&mut self) {
-        self.story.turn();
-        self.read = self.events.len();
-    }
-
-    fn turns(&mut self, span: SignedDuration) {
-        self.story.passes(span);
-        self.read = self.events.len();
-    }
-
-    fn dies(&mut self) {
-        self.crashes += 1;
-        self.story.dies();
-        for place in self.read..self.events.len() {
-            let word = self.events[place].clone();
-            self.say(&word);
-        }
-    }
-
-    /// The turn is lost, or it is committed and nobody hears of it; in both cases nothing of it is carried out.
-    fn loses_a_commit(&mut self) {
-        let engine = &mut self.story.engine;
-        engine.advance(self.story.now);
-        let (urgent, normal) = engine.ready();
-        engine.intend(self.story.now, urgent, normal);
-        let turn = engine.take_turn();
-        if self.chance.random_bool(0.5) {
-            for (key, value) in turn.state {
-                match value {
-                    Some(value) => self.story.state.insert(key, value),
-                    None => self.story.state.remove(&key),
-                };
-            }
-            self.story.outcomes.extend(turn.outcomes);
-            self.read = self.events.len();
-        }
-        self.dies();
-    }
-
-    /// The words that any source has said of somebody, and that were heard.
-    fn said(&self, person: u8) -> impl Iterator<Item = &Word> {
-        self.events.iter().filter(move |word| word.person == person)
-    }
-
-    /// After each step.
-    fn judge(&mut self) {
-        for place in self.judged..self.story.heroku.removals.len() {
-            let (removal, now) = (self.story.heroku.removals[place], self.story.heroku.removed_at[place]);
-            let person = match removal {
-                Removal::Member { membership, .. } => membership.0.as_bytes()[15],
-                Removal::Collaborator { collaborator, .. } => collaborator.0.as_bytes()[15],
-                Removal::Invitation { invitation, .. } => invitation.0.as_bytes()[15],
-                Removal::SpaceAccess { .. } | Removal::EnterpriseMember { .. } => unreachable!("this world has none"),
-            };
-            assert!(PEOPLE.contains(&person), "somebody was removed of whom nobody spoke: {person}");
-            assert_ne!(person, PROTECTED, "a protected person was removed");
-            let left = |word: &&Word| word.action != Action::Cancel && word.effective.is_none_or(|at| at <= now);
-            assert!(self.said(person).any(|word| left(&word)), "{person} was removed without a reason");
-            self.begun.entry(person).or_insert(now);
-        }
-        self.judged = self.story.heroku.removals.len();
-
-        for team in self.story.heroku.members.values() {
-            let admins = team.iter().filter(|(person, role)| *role == "admin" && *person != ME);
-            assert!(admins.count() > 0, "a team is left without a human admin");
-        }
-        for at in self.begun.values() {
-            let within =
-                self.begun.values().filter(|other| *other >= at && **other - *at < SignedDuration::from_mins(59));
-            assert!(within.count() <= PER_HOUR as usize, "more people than the cap lets begin: {:?}", self.begun);
-        }
-        let mut ended = BTreeSet::new();
-        for record in self.story.outcomes.iter().filter(|record| record.kind == OutcomeKind::CaseClosed) {
-            assert!(ended.insert(record.case), "case {} ended twice", record.case);
-        }
-        let mut told = BTreeSet::new();
-        for record in &self.story.outcomes {
-            assert!(told.insert(record.id), "one record was told twice: {record:?}");
-        }
-    }
-
-    /// Once the faults are over.
-    fn end(&mut self) {
-        self.story.heroku.replies.clear();
-        self.story.heroku.dark.clear();
-        self.order(Act::Resume);
-        self.turns(SignedDuration::from_hours(40));
-        self.judge();
-        let opened: BTreeSet<CaseId> = self.cases_told(OutcomeKind::CaseOpened);
-        let closed = self.cases_told(OutcomeKind::CaseClosed);
-        let open: BTreeSet<CaseId> = self.story.engine.cases.keys().copied().collect();
-        assert_eq!(opened, closed.union(&open).copied().collect(), "a case is neither open nor ended");
-        for person in PEOPLE.filter(|person| *person != PROTECTED) {
-            let newest = self.said(person).max_by_key(|word| word.stated);
-            if newest.is_none_or(|word| word.action != Action::Deprovision) {
-                continue;
-            }
-            let has_access = self.has_access(person);
-            let waits = self.story.engine.cases.values().any(|case| case.addresses.contains(&email(person)));
-            assert!(
-                !has_access || waits,
-                "{person} has access, and no case is open: {:#?}",
-                self.said(person).collect::<Vec<_>>()
-            );
-        }
-        for case in self.story.engine.cases.values() {
-            assert!(!case.holds.is_empty(), "case {} is open and waits for nothing: {case:?}", case.id);
-        }
-        for record in &self.story.outcomes {
-            if let Outcome::Closed(closed) = &record.data {
-                let gone = matches!(
-                    closed.result,
-                    CaseResult::NothingToRemove | CaseResult::Removed | CaseResult::RemovedWithResiduals
-                );
-                assert!(closed.coverage.complete || !gone, "a case ended that had not seen all");
-            }
-        }
-    }
-
-    fn cases_told(&self, kind: OutcomeKind) -> BTreeSet<CaseId> {
-        self.story.outcomes.iter().filter(|record| record.kind == kind).map(|record| record.case).collect()
-    }
-
-    fn has_access(&self, person: u8) -> bool {
-        let heroku = &self.story.heroku;
-        heroku.members.values().flatten().any(|(known, _)| *known == person)
-            || heroku.apps.values().any(|(_, people)| people.contains(&person))
     }
 }

@@ -1,0 +1,213 @@
+//! What follows from what the sources said, worked out apart from the engine: who is who, who stays, who has left.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::play::{Said, is_departure};
+use super::setup::Setup;
+use super::step::{OBSERVING, SOURCES};
+use super::world::address;
+use crate::engine::policy::OnSuspended;
+use crate::model::event::Action;
+
+/// One human, as far as their sources tell.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Human {
+    keys: BTreeSet<(u8, u8)>,
+    /// Numbers of their addresses.
+    pub(super) addresses: BTreeSet<u8>,
+    lost: BTreeSet<u8>,
+    /// Places of what was said of them, each event once.
+    pub(super) words: Vec<usize>,
+}
+
+/// Everybody of whom something was heard.
+#[derive(Debug, Default)]
+pub(super) struct Humans {
+    pub(super) all: Vec<Human>,
+    by_key: BTreeMap<(u8, u8), usize>,
+    by_address: BTreeMap<u8, usize>,
+    of_event: BTreeMap<usize, usize>,
+    /// How much of the topic is in it.
+    heard: usize,
+}
+
+/// What a case adds to what was said.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Leave {
+    /// Somebody approved its plan.
+    pub(super) approved: bool,
+    /// Somebody ordered that its plan be enforced.
+    pub(super) enforced: bool,
+    /// The source that only observed enforces by now.
+    pub(super) source_enforces: bool,
+    /// When its first removal was intended.
+    pub(super) started: Option<Timestamp>,
+}
+
+impl Humans {
+    /// Takes in what was heard since.
+    pub(super) fn hear(&mut self, events: &[Said]) {
+        while let Some(said) = events.get(self.heard).filter(|said| said.heard.is_some()) {
+            let human = self.recognise(events, said);
+            self.of_event.insert(self.heard, human);
+            let id = said.word.id;
+            if said.word.source < SOURCES.len() as u8
+                && self.all[human].words.iter().all(|known| events[*known].word.id != id)
+            {
+                self.all[human].words.push(self.heard);
+            }
+            self.heard += 1;
+        }
+    }
+
+    pub(super) fn of(&self, event: usize) -> &Human {
+        &self.all[self.of_event[&event]]
+    }
+
+    pub(super) fn number_of(&self, event: usize) -> usize {
+        self.of_event[&event]
+    }
+
+    /// No source calls one human by two ids.
+    fn may_be(&self, human: usize, key: (u8, u8)) -> bool {
+        self.all[human].keys.iter().all(|known| *known == key || known.0 != key.0)
+    }
+
+    fn recognise(&mut self, events: &[Said], said: &Said) -> usize {
+        let word = &said.word;
+        let key = (word.source, word.subject);
+        let company = |number: u8| number > 0 && address(number).domain() == "larkspur.example";
+        let stated = [word.address].into_iter().filter(|number| company(*number));
+        let former = [word.replaces].into_iter().filter(|number| company(*number));
+        let by_address = stated
+            .clone()
+            .chain(former.clone())
+            .filter_map(|number| self.by_address.get(&number).copied())
+            .find(|human| self.may_be(*human, key));
+        let human = self.by_key.get(&key).copied().or(by_address).unwrap_or_else(|| {
+            self.all.push(Human::default());
+            self.all.len() - 1
+        });
+        self.by_key.insert(key, human);
+        self.all[human].keys.insert(key);
+        for number in stated.chain(former) {
+            match self.by_address.get(&number).copied() {
+                Some(owner) if owner != human && !self.may_be(owner, key) => {
+                    let newest = self.all[owner].words.iter().map(|place| &events[*place]);
+                    let newest = newest
+                        .filter(|it| it.word.action != Action::IdentityUpdate && !it.word.synthetic)
+                        .map(|it| it.event.occurred_at)
+                        .max();
+                    let old_news = newest.is_some_and(|newest| said.event.occurred_at < newest);
+                    if number == word.replaces || self.all[human].lost.contains(&number) || old_news {
+                        continue;
+                    }
+                    self.all[owner].addresses.remove(&number);
+                    self.all[owner].lost.insert(number);
+                    self.by_address.insert(number, human);
+                }
+                Some(_) => {}
+                None if number == word.replaces && self.all[human].lost.contains(&number) => continue,
+                None => {
+                    self.by_address.insert(number, human);
+                }
+            }
+            self.all[human].addresses.insert(number);
+        }
+        human
+    }
+}
+
+/// When the departure that a word tells of takes effect.
+pub(super) fn effective(said: &Said) -> Option<Timestamp> {
+    said.event.effective_at(&jiff::tz::TimeZone::UTC)
+}
+
+pub(super) fn is_too_old(said: &Said) -> bool {
+    said.received.duration_since(said.event.occurred_at) > SignedDuration::from_hours(24 * 7)
+}
+
+fn on_suspended(setup: &Setup, source: u8) -> OnSuspended {
+    setup.policy.sources[SOURCES[usize::from(source)]].on_suspended
+}
+
+/// Whether a source said later that the human stays.
+pub(super) fn is_overruled(human: &Human, events: &[Said], stated: Timestamp) -> bool {
+    // A word that its own source has taken back since counts no more.
+    (0..SOURCES.len() as u8)
+        .filter_map(|source| newest(human, events, source, |_| true))
+        .any(|it| it.word.action == Action::Cancel && it.event.occurred_at > stated)
+}
+
+/// The newest thing that a source said about staying or leaving, among those that `counts` lets in.
+pub(super) fn newest<'e>(
+    human: &Human,
+    events: &'e [Said],
+    source: u8,
+    counts: impl Fn(&Said) -> bool,
+) -> Option<&'e Said> {
+    // What comes after a newer word of its source is dead, whatever that one said.
+    let alive = |place: &&usize| {
+        let it = &events[**place];
+        !human.words.iter().map(|other| (*other, &events[*other])).any(|(other, known)| {
+            other < **place
+                && known.word.source == source
+                && known.word.action != Action::IdentityUpdate
+                && !known.word.synthetic
+                && known.event.occurred_at > it.event.occurred_at
+        })
+    };
+    let said = human.words.iter().filter(|place| events[**place].word.source == source).filter(alive);
+    said.map(|place| &events[*place])
+        .filter(|it| it.word.action != Action::IdentityUpdate && !it.word.synthetic && counts(it))
+        .max_by_key(|it| it.event.occurred_at)
+}
+
+/// Whether what was heard, together with what people ordered, is a reason to remove the human at `now`: the newest word
+/// of some source is that they have left, its day has come, and nobody said later that they stay.
+pub(super) fn may_be_removed(setup: &Setup, human: &Human, events: &[Said], now: Timestamp, leave: Leave) -> bool {
+    (0..SOURCES.len() as u8).any(|source| {
+        let suspends = match on_suspended(setup, source) {
+            OnSuspended::Remove => true,
+            OnSuspended::Hold => leave.approved || leave.enforced,
+            OnSuspended::Ignore => false,
+        };
+        let counts = |it: &Said| {
+            let late = leave.started.is_some_and(|started| it.heard.is_some_and(|heard| heard >= started));
+            let puts_off = is_departure(it.word.action) && effective(it).is_none_or(|at| at > now);
+            !(late && puts_off)
+        };
+        let departure = newest(human, events, source, |it| counts(it) && it.word.action != Action::Suspend);
+        let suspension =
+            newest(human, events, source, counts).filter(|it| it.word.action == Action::Suspend && suspends);
+        departure.filter(|it| is_departure(it.word.action)).into_iter().chain(suspension).any(|it| {
+            // What has begun goes on while somebody says that they leave at all.
+            let due = effective(it).is_some_and(|at| at <= now || leave.started.is_some());
+            let released = !is_too_old(it) || leave.approved || leave.enforced;
+            let enforces = source != OBSERVING || leave.source_enforces;
+            due && released && enforces && !it.word.synthetic && !is_overruled(human, events, it.event.occurred_at)
+        })
+    })
+}
+
+/// Whether the human must lose everything without anybody's help, by what was heard until `now`.
+pub(super) fn must_be_removed(human: &Human, events: &[Said], now: Timestamp) -> Option<usize> {
+    let stays = |it: &Said| it.word.action == Action::Cancel;
+    let said = || human.words.iter().map(|place| &events[*place]);
+    (0..SOURCES.len() as u8).filter(|source| *source != OBSERVING).find_map(|source| {
+        let last = newest(human, events, source, |_| true)?;
+        let stated = last.event.occurred_at;
+        let unclear = said().any(|it| stays(it) && it.event.occurred_at >= stated)
+            || said()
+                .any(|it| it.word.source == source && it.word.id != last.word.id && it.event.occurred_at == stated);
+        let leaves = is_departure(last.word.action)
+            && effective(last).is_some_and(|at| at <= now)
+            && !is_too_old(last)
+            && !last.word.synthetic
+            && !unclear;
+        let place = human.words.iter().copied().find(|place| events[*place].word.id == last.word.id);
+        place.filter(|_| leaves)
+    })
+}
