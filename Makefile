@@ -37,7 +37,8 @@ test:
 	@mkdir -p $(dir $(KAFKA_TESTS_LOG)) && : >$(KAFKA_TESTS_LOG) && : >$(CHAOS_TABLE)
 	@$(MAKE) --no-print-directory lint docs
 	cargo test --locked --all-features
-	HISTORIES=20000 $(HISTORIES_TEST) -- --nocapture
+	@tests/histories/package target/histories ../../src
+	HISTORIES=20000 $(HISTORIES_TEST)
 	@tests/kafka/table
 	@tests/kafka/count $(KAFKA)
 
@@ -64,10 +65,12 @@ SEED ?=
 ## make histories   random histories of the engine in virtual time: N=10000 SEED=1
 histories:
 	@deploy/prerequisites build
-	HISTORIES=$(N) $(if $(SEED),SEED=$(SEED)) $(HISTORIES_TEST) -- --nocapture
+	@tests/histories/package target/histories ../../src
+	HISTORIES=$(N) $(if $(SEED),SEED=$(SEED)) $(HISTORIES_TEST)
 
-# Built for speed of playing, not for the last of it.
-HISTORIES_TEST := CARGO_PROFILE_RELEASE_LTO=off cargo test --locked --release --no-default-features --lib histories
+# A package of the core alone, built to play fast.
+HISTORIES_TEST := cargo test --manifest-path target/histories/Cargo.toml --target-dir target/histories/build --lib \
+	tests::histories -- --nocapture
 
 ## make histories-mutants  breaks the engine in forty ways, one at a time; the histories must notice each
 histories-mutants:
