@@ -115,7 +115,8 @@ impl Engine {
         case.mode = Some(mode);
         case.coverage = coverage.clone();
         case.reachable_apps.extend(apps);
-        case.team_sizes = team_sizes(&grants, scan);
+        // A team that is unread this time was still counted when it was read.
+        case.team_sizes.extend(team_sizes(&grants, scan));
         for grant in grants {
             if case.revocations.iter().all(|known| known.grant.id != grant.id) {
                 case.revocations.push(decide(policy, &self.catalogue, mode, grant, now));

@@ -47,6 +47,9 @@ pub struct Statement {
     /// The source's own position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<String>,
+    /// When the person leaves by it; absent = it says nothing of that, or that they stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves_at: Option<Timestamp>,
 }
 
 /// A statement that somebody stays.
@@ -83,6 +86,12 @@ impl Person {
         let goes_on = |known: &&Engagement| known.ends.is_none_or(|ends| at < ends);
         let other = self.others(engagement?).find(goes_on)?;
         Some((&other.stated_by, "another engagement of the person goes on"))
+    }
+
+    /// Whether some source said later than `stated` anything but that the person has left by `now`.
+    pub fn is_spoken_of_since(&self, stated: Timestamp, now: Timestamp) -> bool {
+        let contradicts = |it: &Statement| it.leaves_at.is_none_or(|at| at > now);
+        self.statements.values().any(|it| it.at > stated && contradicts(it))
     }
 
     fn others(&self, engagement: &str) -> impl Iterator<Item = &Engagement> {
@@ -262,7 +271,13 @@ impl Identities {
         if found.stale {
             return found;
         }
-        let statement = Statement { at: event.occurred_at, sequence: event.sequence.clone() };
+        let leaves_at = match event.action {
+            Action::Deprovision | Action::Schedule => effective,
+            // Who is suspended has not come back.
+            Action::Suspend => Some(event.occurred_at),
+            Action::Cancel | Action::IdentityUpdate => None,
+        };
+        let statement = Statement { at: event.occurred_at, sequence: event.sequence.clone(), leaves_at };
         person.statements.insert(spoken_of.clone(), statement);
         let ends = match event.action {
             Action::Cancel => None,

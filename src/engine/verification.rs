@@ -131,6 +131,9 @@ impl Engine {
     fn remove_again(&mut self, now: Timestamp, old: CaseId, person: PersonId, watch: &Watch) -> Option<CaseId> {
         let mut cause = watch.founded.cause.clone();
         let wanted = self.policy.on_reappeared == OnReappeared::Remove && cause.kind != AGAIN;
+        let known = &self.identities.people[&person];
+        // A day that was put off since, or one that nobody knows, is no reason to remove anything today.
+        let wanted = wanted && !known.is_spoken_of_since(watch.founded.event_at, now);
         if !wanted || self.policy.source_mode(&cause.source) != Mode::Enforce {
             return None;
         }

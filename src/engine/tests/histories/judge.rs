@@ -280,8 +280,9 @@ impl Judge {
             self.cases.values().filter(|known| known.closed.is_none() && known.person.is_some() && !known.cancelled);
         let leaving = open.map(|known| (known, self.humans.of(known.founder))).filter(|(known, human)| {
             let founder = &events[known.founder];
-            let begun = super::truth::effective(founder).is_some_and(|at| at <= now);
-            begun && founder.word.source != OBSERVING && may_be_removed(setup, human, events, now, known.leave)
+            let last = super::truth::newest(human, events, founder.word.source, |_| true);
+            let begun = [Some(founder), last].map(|it| it.and_then(super::truth::effective));
+            begun.iter().all(|at| at.is_some_and(|at| at <= now)) && founder.word.source != OBSERVING && may_be_removed(setup, human, events, now, known.leave)
         });
         let numbers: BTreeSet<u8> = leaving.flat_map(|(_, human)| human.addresses.iter().copied()).collect();
         (1..=u8::MAX).filter(|account| numbers.contains(&world.address_of(*account))).collect()
@@ -339,7 +340,7 @@ impl Judge {
             if of_team.get(&person).is_some_and(counted) {
                 return Ok(());
             }
-            let gone = of_team.values().filter(|at| within(**at, day)).count();
+            let gone = of_team.values().filter(|at| within(**at, day) && **at <= began).count();
             let percent = setup.policy.max_percent_of_team as usize;
             let limit = ((heroku.largest[&team] + gone) * percent / 100).max(2);
             if percent < 100 && gone >= limit && !free {

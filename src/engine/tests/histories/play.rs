@@ -539,6 +539,7 @@ impl History {
         let hour = self.now + SignedDuration::from_hours(1);
         let waits = |case: &Case| match case.phase {
             Phase::Scheduled { due } => Some(due),
+            Phase::Scanning { due } if case.parked.is_none() => Some(due),
             _ if case.holds.is_empty() => Some(self.now),
             Phase::Parked | Phase::Scanning { .. } | Phase::Working => {
                 let passes = |reason| matches!(reason, HoldReason::LimitReached | HoldReason::CircuitOpen);
