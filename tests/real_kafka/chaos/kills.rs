@@ -37,7 +37,7 @@ fn killed_at_every_step_and_at_any_moment() {
     let Some(bench) = Bench::new("killed_at_every_step_and_at_any_moment") else { return };
     let mut chance = chance(FAULT);
     let mut company = Company::found(bench);
-    let times = rounds(6, 48);
+    let times = rounds(4, 48);
     let mut steps: Vec<Option<&str>> = Vec::new();
     let mut one = [Supervised::start_directly(&company, "one")];
     let mut died = 0;

@@ -49,7 +49,7 @@ fn a_late_end_of_a_transaction_does_not_end_the_next() {
     let servers = format!("127.0.0.1:{}", proxy.port());
     let mut one = [Supervised::start(&company, "one", &servers, &company.scene.simulator.url())];
 
-    let times = rounds(3, 20);
+    let times = rounds(2, 20);
     for round in 1..=times {
         *late.lock().unwrap() = Late::Waiting(Some(chance.random_range(0..6)));
         // The next transaction may be that of the next leaver.
