@@ -118,8 +118,7 @@ pub fn record_at(
     if !partitions(&reader, topic)?.contains(&partition) {
         return Ok(None);
     }
-    let (low, high) =
-        reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(|source| failed(topic, source))?;
+    let (low, high) = scan::watermarks(&reader, topic, partition).map_err(|source| failed(topic, source))?;
     if !(low..high).contains(&offset) {
         return Ok(None);
     }
@@ -135,8 +134,7 @@ fn visit(settings: &KafkaSettings, topic: &str, mut each: impl FnMut(&BorrowedMe
     let reader = open(settings, topic)?;
     for partition in partitions(&reader, topic)? {
         // For somebody who only looks, what is committed now is enough: an open transaction does not stop it.
-        let (_, end) =
-            reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(|source| failed(topic, source))?;
+        let (_, end) = scan::watermarks(&reader, topic, partition).map_err(|source| failed(topic, source))?;
         scan::read_to(&reader, topic, partition, end, |record| {
             each(record);
             Next::Continue
@@ -173,8 +171,7 @@ impl Follower {
         let mut list = TopicPartitionList::new();
         let mut end = 0;
         for partition in partitions(&reader, topic)? {
-            let (low, high) =
-                reader.fetch_watermarks(topic, partition, ANSWER_WITHIN).map_err(|source| failed(topic, source))?;
+            let (low, high) = scan::watermarks(&reader, topic, partition).map_err(|source| failed(topic, source))?;
             let offset = match since {
                 Since::Beginning => low,
                 Since::Now => high,

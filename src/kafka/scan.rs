@@ -57,7 +57,9 @@ pub(super) fn watermarks(client: &BaseConsumer<Plain>, topic: &str, partition: i
     loop {
         match client.fetch_watermarks(topic, partition, ANSWER_WITHIN) {
             Err(KafkaError::MetadataFetch(
-                RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::LeaderNotAvailable,
+                RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition,
             )) if began.elapsed() < ANSWER_WITHIN => {
                 client.fetch_metadata(Some(topic), ANSWER_WITHIN)?;
                 std::thread::sleep(LEADER_RETRY);
