@@ -37,8 +37,7 @@ test:
 	@mkdir -p $(dir $(KAFKA_TESTS_LOG)) && : >$(KAFKA_TESTS_LOG) && : >$(CHAOS_TABLE)
 	@$(MAKE) --no-print-directory lint docs
 	cargo test --locked --all-features
-	@tests/histories/package target/histories ../../src
-	HISTORIES=20000 $(HISTORIES_TEST)
+	@tests/histories/play 20000 1
 	@tests/kafka/table
 	@tests/kafka/count $(KAFKA)
 
@@ -65,12 +64,7 @@ SEED ?=
 ## make histories   random histories of the engine in virtual time: N=10000 SEED=1
 histories:
 	@deploy/prerequisites build
-	@tests/histories/package target/histories ../../src
-	HISTORIES=$(N) $(if $(SEED),SEED=$(SEED)) $(HISTORIES_TEST)
-
-# A package of the core alone, built to play fast.
-HISTORIES_TEST := cargo test --manifest-path target/histories/Cargo.toml --target-dir target/histories/build --lib \
-	tests::histories -- --nocapture
+	@tests/histories/play "$(N)" "$(SEED)"
 
 ## make histories-mutants  breaks the engine in forty ways, one at a time; the histories must notice each
 histories-mutants:

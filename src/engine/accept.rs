@@ -346,7 +346,7 @@ impl Engine {
     /// The person has a case that already does what the event asks for: the event is one more witness.
     fn join(&mut self, person: PersonId, normalised: &Normalised, at: Option<Timestamp>) -> bool {
         let Some(id) = self.standing_cases_of(person, normalised).into_iter().next() else { return false };
-        let at = at.filter(|_| self.too_old(normalised).is_none());
+        let at = at.filter(|_| self.doubted(normalised).is_none());
         let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
         let event = &normalised.event;
         if !case.cause.also_stated_by.contains(&event.source) {

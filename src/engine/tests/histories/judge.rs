@@ -282,7 +282,9 @@ impl Judge {
             let founder = &events[known.founder];
             let last = super::truth::newest(human, events, founder.word.source, |_| true);
             let begun = [Some(founder), last].map(|it| it.and_then(super::truth::effective));
-            begun.iter().all(|at| at.is_some_and(|at| at <= now)) && founder.word.source != OBSERVING && may_be_removed(setup, human, events, now, known.leave)
+            begun.iter().all(|at| at.is_some_and(|at| at <= now))
+                && founder.word.source != OBSERVING
+                && may_be_removed(setup, human, events, now, known.leave)
         });
         let numbers: BTreeSet<u8> = leaving.flat_map(|(_, human)| human.addresses.iter().copied()).collect();
         (1..=u8::MAX).filter(|account| numbers.contains(&world.address_of(*account))).collect()
