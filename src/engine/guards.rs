@@ -95,10 +95,11 @@ impl Engine {
             let (count, parent) = (unapproved.len(), grant.parent.name());
             return Some((HoldReason::PlanChanged, format!("{count} grants more than approved, {parent} among them")));
         }
-        if !case.started() && case.approval.is_none() {
-            if let Some(figures) = self.limit_reached(now, case.person) {
-                return Some((HoldReason::LimitReached, figures));
-            }
+        if !case.started()
+            && case.approval.is_none()
+            && let Some(figures) = self.limit_reached(now, case.person)
+        {
+            return Some((HoldReason::LimitReached, figures));
         }
         // A team may come to light only when the rest is on its way.
         if case.approval.is_none()

@@ -388,7 +388,7 @@ impl Judge {
         }
         let closed = self.cases.get(&id).is_some_and(|known| known.closed.is_some());
         let opens = record.kind == OutcomeKind::CaseOpened;
-        if closed && record.kind.as_str().starts_with("case.") || closed && record.kind == OutcomeKind::GrantRevoked {
+        if closed && (record.kind.as_str().starts_with("case.") || record.kind == OutcomeKind::GrantRevoked) {
             return broken(ONE_END, format!("{:?} of case {id} after its end", record.kind));
         }
         if opens {

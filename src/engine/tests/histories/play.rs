@@ -562,7 +562,7 @@ impl History {
         self.order(Act::Resume);
         self.pass(SignedDuration::from_mins(50))?;
         // Some histories go on until everything that ended was looked at again.
-        let until = self.now + SignedDuration::from_hours(if self.setup.seed % 4 == 0 { 26 } else { 0 });
+        let until = self.now + SignedDuration::from_hours(if self.setup.seed.is_multiple_of(4) { 26 } else { 0 });
         // Dates lie at most two days ahead, and the caps let two people go in a day.
         for _ in 0..24 {
             let waits = self.waits_for_time();

@@ -36,7 +36,6 @@ impl Tally {
                         *self.holds.entry(hold.reason.as_str()).or_default() += 1;
                     }
                 }
-                #[expect(clippy::wildcard_enum_match_arm, reason = "only these two are counted")]
                 _ => {}
             }
         }
