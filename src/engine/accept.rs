@@ -404,13 +404,10 @@ impl Engine {
             }
             if event.occurred_at < case.stated_at && !of_another {
                 // Somebody says later that the person leaves; then their day counts, not that of whom this contradicts.
-                let before = case.dates.len();
                 case.dates.retain(|_, date| date.stated >= event.occurred_at);
-                if before != case.dates.len() && !case.started() {
-                    case.cause.contradicted_by.push(event.source.clone());
-                    if !self.goes_by_its_dates(now, id) {
-                        self.park(now, id, HoldReason::UnknownDate, "whoever named a day has taken it back");
-                    }
+                case.cause.contradicted_by.push(event.source.clone());
+                if !self.goes_by_its_dates(now, id) {
+                    self.park(now, id, HoldReason::UnknownDate, "whoever named a day has taken it back");
                 }
                 continue;
             }

@@ -316,7 +316,8 @@ impl Judge {
             }
             for hold in &case.holds {
                 // What is parked is not scanned again, and says what its last scan could not read.
-                let last_word = case.parked.is_some() && hold.reason == HoldReason::CoverageIncomplete
+                let of_work = matches!(hold.reason, HoldReason::CoverageIncomplete | HoldReason::LastHumanAdmin);
+                let last_word = case.parked.is_some() && of_work
                     // Nothing is left that could be tried.
                     || case.holds.len() > 1 && hold.reason == HoldReason::CircuitOpen;
                 if !last_word && !self.is_justified(history, human, hold.reason, &case.revocations) {

@@ -22,6 +22,9 @@ use crate::model::event::{
 use crate::model::outcome::{ExecutedBy, HoldReason, OutcomeRecord};
 use crate::model::{CaseId, CommandId, GrantId, PlanId, SubjectKey};
 
+/// When histories begin.
+const START: &str = "2026-06-01T12:00:00Z";
+
 /// The engine doubts a clock that jumps by five minutes.
 const STRIDE: SignedDuration = SignedDuration::from_secs(290);
 
@@ -63,7 +66,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new(setup: Setup) -> Self {
-        let now: Timestamp = super::super::story::START.parse().expect("a constant");
+        let now: Timestamp = START.parse().expect("a constant");
         let heroku = setup.heroku(now);
         let wire = Wire::new(setup.seed, now, setup.pool, setup.sight.clone());
         let engine = Engine::new(setup.policy.clone(), ExecutedBy::default());
@@ -158,6 +161,7 @@ impl History {
             Step::Clock(seconds) => {
                 // Heroku and the requests live by the same clock; what is under way comes back after a jump ahead.
                 self.now += SignedDuration::from_secs(i64::from((*seconds).max(0)));
+                self.judge.clock_doubted_until = self.now + SignedDuration::from_mins(25);
                 self.turn()
             }
         }
