@@ -83,6 +83,9 @@ fn activity(element: &Element<'_>, rules: &Rules) -> Result<Vec<Reading>, Reject
             })
             .collect::<Result<_, Reject>>()?,
     };
+    if events.is_empty() {
+        return Ok(vec![Reading::ignore(element.name(&path), "an activity without an event")]);
+    }
     Ok(events
         .into_iter()
         .map(|(index, event, place)| Reading {
