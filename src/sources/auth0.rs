@@ -7,7 +7,7 @@ use super::carrier::{Delivery, Element, Envelope};
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, FOREIGN_TYPE, Format, Rules};
-use crate::model::event::{Action, Address, AddressKind, ExternalId, PersonEvent, SourceRef, Subject};
+use crate::model::event::{Action, Address, AddressKind, PersonEvent, SourceRef};
 
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::Auth0,
@@ -80,7 +80,7 @@ fn user_event(element: &Element<'_>, kind: &str, source: &str, rules: &Rules) ->
     let user = Members::of(element.value, "")?.object("object")?;
     let id = user.required_str("user_id", TEXT_MAX)?;
     let email = user.is_present("email").then(|| user.required_email("email")).transpose()?;
-    let mut subject = subject(id, &tenant)?;
+    let mut subject = members::known_as(SYSTEM, &tenant, "user_id", id)?;
     subject.emails.extend(email.map(|value| Address { value, kind: AddressKind::Work, primary: None }));
     let source = SourceRef {
         system: SYSTEM.to_owned(),
@@ -123,7 +123,12 @@ fn entry(element: &Element<'_>, rules: &Rules) -> Result<Verdict, Reject> {
         event_id: entry.required_text("log_id", TEXT_MAX)?,
         element: None,
     };
-    let event = PersonEvent::new(Action::Deprovision, entry.required_time("date")?, subject(&id, &tenant)?, source);
+    let event = PersonEvent::new(
+        Action::Deprovision,
+        entry.required_time("date")?,
+        members::known_as(SYSTEM, &tenant, "user_id", &id)?,
+        source,
+    );
     Ok(Verdict::Event(Box::new(event)))
 }
 
@@ -162,18 +167,6 @@ fn tenant(named: Option<&str>, rules: &Rules) -> Result<String, Reject> {
         (Some(ours), _) => Ok(ours.clone()),
         (None, named) => Ok(named.unwrap_or("unknown").to_owned()),
     }
-}
-
-fn subject(id: &str, tenant: &str) -> Result<Subject, Reject> {
-    Ok(Subject {
-        external_ids: vec![ExternalId {
-            system: SYSTEM.to_owned(),
-            tenant: Some(tenant.to_owned()),
-            r#type: "user_id".to_owned(),
-            value: id.to_owned(),
-        }],
-        ..Subject::new(members::person_key(SYSTEM, tenant, id)?)
-    })
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ mod notification;
 use serde_json::Value;
 
 use super::carrier::{CloudEvent, Delivery, Element, Envelope};
+use super::members;
 use super::verdict::{Reading, Reject, RejectCode};
 use super::{Adapter, FOREIGN_TYPE, Format, Rules};
-use crate::model::event::ExternalId;
+use crate::model::event::Subject;
 
 pub use audit::{MEANINGS, Meaning};
 
@@ -91,13 +92,9 @@ fn tenant(named: Option<&str>, rules: &Rules) -> Result<String, Reject> {
     }
 }
 
-fn object_id(tenant: &str, id: &str) -> ExternalId {
-    ExternalId {
-        system: SYSTEM.to_owned(),
-        tenant: Some(tenant.to_owned()),
-        r#type: "object_id".to_owned(),
-        value: id.to_owned(),
-    }
+/// Somebody of whom the object id is known.
+fn known_by(object_id: &str, tenant: &str) -> Result<Subject, Reject> {
+    members::known_as(SYSTEM, tenant, "object_id", object_id)
 }
 
 #[cfg(test)]

@@ -7,9 +7,7 @@ use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, Format, Rules, not_ours};
 use crate::model::Email;
-use crate::model::event::{
-    Action, Actor, ActorKind, Address, AddressKind, ExternalId, PersonEvent, SourceRef, Subject,
-};
+use crate::model::event::{Action, Actor, ActorKind, Address, AddressKind, PersonEvent, SourceRef, Subject};
 
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::JumpCloud,
@@ -62,13 +60,7 @@ fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
     let subject = Subject {
         emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
         logins: name.into_iter().collect(),
-        external_ids: vec![ExternalId {
-            system: SYSTEM.to_owned(),
-            tenant: Some(tenant.clone()),
-            r#type: "user_id".to_owned(),
-            value: id.to_owned(),
-        }],
-        ..Subject::new(members::person_key(SYSTEM, &tenant, id)?)
+        ..members::known_as(SYSTEM, &tenant, "user_id", id)?
     };
     let source = SourceRef {
         system: SYSTEM.to_owned(),

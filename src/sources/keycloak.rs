@@ -10,9 +10,7 @@ use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, Format, Rules, not_ours};
 use crate::model::Email;
-use crate::model::event::{
-    Action, Actor, ActorKind, Address, AddressKind, ExternalId, PersonEvent, SourceRef, Subject,
-};
+use crate::model::event::{Action, Actor, ActorKind, Address, AddressKind, PersonEvent, SourceRef, Subject};
 
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::Keycloak,
@@ -158,13 +156,7 @@ fn subject(id: &str, tenant: &str, user: Option<&Members<'_>>) -> Result<Subject
         emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
         logins: username.into_iter().collect(),
         employee_id: number,
-        external_ids: vec![ExternalId {
-            system: SYSTEM.to_owned(),
-            tenant: Some(tenant.to_owned()),
-            r#type: "user_id".to_owned(),
-            value: id.to_owned(),
-        }],
-        ..Subject::new(members::person_key(SYSTEM, tenant, id)?)
+        ..members::known_as(SYSTEM, tenant, "user_id", id)?
     })
 }
 

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::verdict::{Reject, RejectCode};
+use crate::model::event::{ExternalId, Subject};
 use crate::model::{Email, SubjectKey};
 
 /// Longest text, in characters, where the format sets no other limit.
@@ -204,6 +205,19 @@ pub(super) fn person_key(system: &str, tenant: &str, id: &str) -> Result<Subject
         return Err(Reject::new(RejectCode::TooLong, "tenant and id are too long for a person key"));
     }
     Ok(SubjectKey(key))
+}
+
+/// Somebody of whom only the id in the source system is known.
+pub(super) fn known_as(system: &str, tenant: &str, kind: &str, id: &str) -> Result<Subject, Reject> {
+    Ok(Subject {
+        external_ids: vec![ExternalId {
+            system: system.to_owned(),
+            tenant: Some(tenant.to_owned()),
+            r#type: kind.to_owned(),
+            value: id.to_owned(),
+        }],
+        ..Subject::new(person_key(system, tenant, id)?)
+    })
 }
 
 /// A text that is one address.

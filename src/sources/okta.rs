@@ -16,9 +16,7 @@ use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{About, Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, FOREIGN_TYPE, Format, Rules};
 use crate::model::Email;
-use crate::model::event::{
-    Action, Actor, ActorKind, Address, AddressKind, ExternalId, PersonEvent, SourceRef, Subject,
-};
+use crate::model::event::{Action, Actor, ActorKind, Address, AddressKind, PersonEvent, SourceRef, Subject};
 
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::Okta,
@@ -203,14 +201,8 @@ fn subject(user: &User<'_>, tenant: &str) -> Result<Subject, Reject> {
     Ok(Subject {
         emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
         logins: login.into_iter().collect(),
-        external_ids: vec![ExternalId {
-            system: "okta".to_owned(),
-            tenant: Some(tenant.to_owned()),
-            r#type: "user_id".to_owned(),
-            value: id.to_owned(),
-        }],
         display_name: user.text_if_fit("displayName"),
-        ..Subject::new(members::person_key("okta", tenant, id)?)
+        ..members::known_as("okta", tenant, "user_id", id)?
     })
 }
 

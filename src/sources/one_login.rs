@@ -8,7 +8,7 @@ use super::carrier::{Delivery, Element};
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, Format, Rules, not_ours};
-use crate::model::event::{Action, Actor, ActorKind, ExternalId, PersonEvent, SourceRef, Subject};
+use crate::model::event::{Action, Actor, ActorKind, PersonEvent, SourceRef, Subject};
 
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::OneLogin,
@@ -48,16 +48,8 @@ fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
         return Err(Reject::new(RejectCode::OtherTenant, "`account_id` is not the source's `tenant`"));
     }
     let id = number(event, "user_id")?;
-    let subject = Subject {
-        external_ids: vec![ExternalId {
-            system: SYSTEM.to_owned(),
-            tenant: Some(tenant.clone()),
-            r#type: "user_id".to_owned(),
-            value: id.clone(),
-        }],
-        display_name: event.text_if_fit("user_name"),
-        ..Subject::new(members::person_key(SYSTEM, &tenant, &id)?)
-    };
+    let subject =
+        Subject { display_name: event.text_if_fit("user_name"), ..members::known_as(SYSTEM, &tenant, "user_id", &id)? };
     let source = SourceRef {
         system: SYSTEM.to_owned(),
         tenant,

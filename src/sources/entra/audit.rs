@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{SYSTEM, object_id, tenant};
+use super::{SYSTEM, known_by, tenant};
 use crate::model::Email;
 use crate::model::event::{
     Action, Actor, ActorKind, Address, AddressKind, IdentityChange, PersonEvent, SourceRef, Subject,
@@ -230,9 +230,8 @@ fn subject(user: &Members<'_>, tenant: &str) -> Result<Subject, Reject> {
     Ok(Subject {
         emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
         logins: login.into_iter().collect(),
-        external_ids: vec![object_id(tenant, id)],
         display_name: user.text_if_fit("displayName"),
-        ..Subject::new(members::person_key(SYSTEM, tenant, id)?)
+        ..known_by(id, tenant)?
     })
 }
 

@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use super::{SYSTEM, object_id, tenant};
-use crate::model::event::{Action, PersonEvent, SourceRef, Subject};
+use super::{SYSTEM, known_by, tenant};
+use crate::model::event::{Action, PersonEvent, SourceRef};
 use crate::sources::Rules;
 use crate::sources::carrier::Element;
-use crate::sources::members::{self, Members, TEXT_MAX};
+use crate::sources::members::{Members, TEXT_MAX};
 use crate::sources::verdict::{Reading, Reject, RejectCode, Verdict};
 
 pub(super) fn recognises(value: &Value) -> bool {
@@ -51,10 +51,7 @@ pub(super) fn read(element: &Element<'_>, rules: &Rules) -> Result<Vec<Reading>,
         (None, Some(number)) => format!("{change}:{id}:{number}"),
         (None, None) => format!("{change}:{id}:{occurred_at}"),
     };
-    let subject = Subject {
-        external_ids: vec![object_id(&tenant, id)],
-        ..Subject::new(members::person_key(SYSTEM, &tenant, id)?)
-    };
+    let subject = known_by(id, &tenant)?;
     let event_type = format!("notification.{change}");
     let source = SourceRef { system: SYSTEM.to_owned(), tenant, event_type, event_id, element: None };
     let event = PersonEvent::new(action, occurred_at, subject, source);
