@@ -66,7 +66,7 @@ histories:
 	@deploy/prerequisites build
 	@tests/histories/play "$(N)" "$(SEED)"
 
-## make histories-mutants  breaks the engine in forty ways, one at a time; the histories must notice each
+## make histories-mutants  breaks the engine in forty ways; histories, or else stories, must notice each
 histories-mutants:
 	@deploy/prerequisites build
 	@tests/mutants/run $(N) $(SEED)

@@ -396,3 +396,29 @@ fn prove(case: &mut Case, index: usize, read: &ListRead) -> Option<u32> {
 fn seed(grant: &Grant) -> u64 {
     u64::from_le_bytes(grant.id.0.as_bytes()[..8].try_into().expect("a UUID has 16 bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixtures::policy;
+    use crate::model::{AppId, CollaboratorId, Email, Parent, Removal};
+
+    #[test]
+    fn a_teams_own_account_is_kept_whoever_it_is_taken_for() {
+        let id = uuid::Uuid::from_u128(1);
+        let grant = |email: &str| Grant {
+            id: GrantId(id),
+            surface: Surface::AppCollaboration,
+            parent: Parent::App { id: AppId(id), name: "ledger".to_owned(), team: None },
+            account: None,
+            email: Email::as_reported(email),
+            before: "owner".to_owned(),
+            removal: Some(Removal::Collaborator { app: AppId(id), collaborator: CollaboratorId(id) }),
+            granted: crate::model::world::Granted::default(),
+        };
+        let decided =
+            |email| decide(&policy(), &Catalogue::default(), Mode::Enforce, grant(email), Timestamp::UNIX_EPOCH);
+        assert_eq!(decided("larkspur@herokumanager.com").decision, Decision::Keep);
+        assert_eq!(decided("larkspur@larkspur.example").decision, Decision::Revoke);
+    }
+}
