@@ -174,8 +174,8 @@ pub struct Founded {
 
 impl Founded {
     /// What the case goes back to.
-    pub(super) fn of(case: Case) -> Self {
-        Self { cause: case.cause, engagement: case.engagement, event_at: case.event_at }
+    pub(super) fn of(case: &Case) -> Self {
+        Self { cause: case.cause.clone(), engagement: case.engagement.clone(), event_at: case.event_at }
     }
 
     /// What speaks against it by now.

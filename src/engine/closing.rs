@@ -196,7 +196,7 @@ impl Engine {
                 closed_at: now,
                 effective_at: case.effective_at,
                 watch: Watch::over(&case, result, now),
-                planned: (result == CaseResult::Planned && !case.synthetic).then(|| Box::new(Founded::of(case))),
+                planned: (result == CaseResult::Planned && !case.synthetic).then(|| Box::new(Founded::of(&case))),
             },
         );
         self.touch_case(id);

@@ -61,7 +61,7 @@ impl Watch {
                     .filter(|known| remains(known.progress))
                     .map(|known| known.grant.id)
                     .collect(),
-                founded: Founded::of(case.clone()),
+                founded: Founded::of(case),
                 looks: 0,
                 due: now.saturating_add(LOOKS[0]).unwrap_or(Timestamp::MAX),
             })

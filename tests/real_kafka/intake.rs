@@ -221,8 +221,11 @@ fn where_the_first_start_began_is_kept() {
 fn a_time_finds_its_record() {
     let Some(bench) = Bench::new("a_time_finds_its_record") else { return };
     let topic = source_topic(&bench, 1);
-    bench.send_at(&topic, &[(1_000_000, &leaver(1)), (2_000_000, &leaver(2)), (3_000_000, &leaver(3))]);
-    let time = jiff::Timestamp::from_millisecond(1_500_000).unwrap();
+    // Of today: the broker deletes what is older than a week, every five minutes.
+    let ago = |minutes: i64| heroku_deprovisioner::clock::now() - jiff::SignedDuration::from_mins(minutes);
+    let at = |minutes: i64| ago(minutes).as_millisecond();
+    bench.send_at(&topic, &[(at(30), &leaver(1)), (at(20), &leaver(2)), (at(10), &leaver(3))]);
+    let time = ago(25);
     let intake = Running::start(&bench, &topic, "a", StartAt::Time(time));
     let mut watch = Watch::new(&bench, &bench.names.events);
     watch.until("the younger records", |seen| seen.len() >= 2);
