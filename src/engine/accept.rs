@@ -64,14 +64,14 @@ impl Engine {
             }
             Action::Suspend | Action::Schedule | Action::Deprovision => match effective {
                 None => {
-                    let movable = self.movable_case_of(found.person, &normalised);
-                    let joined = self.join(found.person, &normalised, None);
-                    if !joined {
-                        self.open(now, id, found.person, &normalised, received);
-                    }
+                    let mut undated = self.movable_cases_of(found.person, &normalised);
                     // The day that was told before no longer holds, and nobody knows the new one.
-                    let undated = movable.filter(|id| !self.dates_anew(now, *id, &normalised, None));
-                    if let Some(id) = undated.or((!joined).then_some(id)) {
+                    undated.retain(|id| !self.dates_anew(now, *id, &normalised, None));
+                    if !self.join(found.person, &normalised, None) {
+                        self.open(now, id, found.person, &normalised, received);
+                        undated.push(id);
+                    }
+                    for id in undated {
                         self.park(now, id, HoldReason::UnknownDate, "a date in a zone that is not known");
                     }
                 }
@@ -114,20 +114,22 @@ impl Engine {
             self.put_off(now, id, at);
             return;
         }
-        let movable = self.movable_case_of(person, normalised);
+        let movable = self.movable_cases_of(person, normalised);
         self.join(person, normalised, Some(at));
-        if let Some(open) = movable {
+        for open in movable {
             self.dates_anew(now, open, normalised, Some(at));
         }
     }
 
-    /// The case whose date this source may move: one that it has dated, of which nothing was removed yet.
-    fn movable_case_of(&self, person: PersonId, normalised: &Normalised) -> Option<CaseId> {
-        self.standing_cases_of(person, normalised).into_iter().find(|id| {
+    /// The cases whose date this source may move: those that it has dated, of which nothing was removed yet.
+    fn movable_cases_of(&self, person: PersonId, normalised: &Normalised) -> Vec<CaseId> {
+        let mut standing = self.standing_cases_of(person, normalised);
+        standing.retain(|id| {
             let case = &self.cases[id];
             let counts = case.dates.get(&source_of(normalised)).is_some_and(|date| date.counts);
             counts && !case.started()
-        })
+        });
+        standing
     }
 
     /// The source takes its word about the day back, and may give a new one. `false` = no source knows a day now.

@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::case::{Case, Phase};
 use super::coverage::coverage;
-use super::plan::{Binding, Catalogue, bind, grants_in, ownerships, reachable_apps, users};
+use super::plan::{Binding, Catalogue, bind, grants_in, ownerships, reachable_apps, users, users_of};
 use super::policy::{PLAN_GRANTS_MAX, Policy};
 use super::revocation::{Progress, Revocation};
 use super::{Engine, Stop};
 use crate::model::outcome::{AccessAfter, CaseResult, Decision, HoldReason, Mode, Settled};
-use crate::model::world::{Answer, Entries, Evidence, ListId, ListRead, ListsRead, Reply, Scan};
+use crate::model::world::{Answer, Entries, Evidence, ListId, ListRead, ListsRead, Reply, Scan, User};
 use crate::model::{CaseId, Grant, GrantId, IntentId, Surface, TeamId};
 
 impl Engine {
@@ -38,8 +38,7 @@ impl Engine {
         }
         self.scan_failures = 0;
         self.catalogue.learn(scan);
-        let protected = users(scan).filter(|user| self.policy.protected.contains(&user.email));
-        self.protected_accounts.extend(protected.filter_map(|user| user.account));
+        self.spare_the_protected(now, users(scan));
         let served = self.scanning.take().unwrap_or_default();
         let coverage = coverage(scan, &self.policy);
         for id in served {
@@ -80,6 +79,27 @@ impl Engine {
         for (list, read) in &scan.lists {
             if let Ok(read) = read {
                 self.absorb(now, *list, read);
+            }
+        }
+    }
+
+    /// Learns which accounts carry a protected address, and lets go of whom one of them was bound to before.
+    fn spare_the_protected<'a>(&mut self, now: Timestamp, seen: impl Iterator<Item = &'a User>) {
+        let protected = seen.filter(|user| self.policy.protected.contains(&user.email));
+        let mut news = false;
+        for account in protected.filter_map(|user| user.account) {
+            news |= self.protected_accounts.insert(account);
+        }
+        let bound = |case: &&Case| case.accounts.keys().any(|account| self.protected_accounts.contains(account));
+        let spared: Vec<CaseId> =
+            if news { self.cases.values().filter(bound).map(|case| case.id).collect() } else { Vec::new() };
+        for id in spared {
+            if self.cases[&id].started() {
+                let detail = "the person's Heroku account carries a protected address by now";
+                self.park(now, id, HoldReason::AccountChanged, detail);
+            } else {
+                let summary = "Refused: the person's account carries a protected address (people.protected).";
+                self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
             }
         }
     }
@@ -140,7 +160,10 @@ impl Engine {
         for (list, read) in lists {
             self.reading.remove(&list);
             match read {
-                Ok(read) if read.is_usable() => self.absorb(now, list, &read),
+                Ok(read) if read.is_usable() => {
+                    self.spare_the_protected(now, users_of(&read));
+                    self.absorb(now, list, &read);
+                }
                 Ok(_) | Err(_) => {
                     let failures = self.list_failures.get(&list).map_or(1, |(failures, _)| failures + 1);
                     let wait = self.policy.timing.read_retry.delay(failures, 0, None);

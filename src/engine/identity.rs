@@ -88,10 +88,13 @@ impl Person {
         Some((&other.stated_by, "another engagement of the person goes on"))
     }
 
-    /// Whether some source said later than `stated` anything but that the person has left by `now`.
-    pub fn is_spoken_of_since(&self, stated: Timestamp, now: Timestamp) -> bool {
-        let contradicts = |it: &Statement| it.leaves_at.is_none_or(|at| at > now);
-        self.statements.values().any(|it| it.at > stated && contradicts(it))
+    /// Whether the newest statement of all says that the person has left by `now`.
+    pub fn has_left(&self, now: Timestamp) -> bool {
+        let newest = |left: bool| {
+            let says = |it: &&Statement| it.leaves_at.is_some_and(|at| at <= now) == left;
+            self.statements.values().filter(says).map(|it| it.at).max()
+        };
+        newest(true) > newest(false)
     }
 
     fn others(&self, engagement: &str) -> impl Iterator<Item = &Engagement> {
@@ -273,8 +276,10 @@ impl Identities {
         }
         let leaves_at = match event.action {
             Action::Deprovision | Action::Schedule => effective,
-            // Who is suspended has not come back.
-            Action::Suspend => Some(event.occurred_at),
+            // Who is suspended has not come back, and a day that was told holds.
+            Action::Suspend => {
+                person.statements.get(spoken_of).map_or(Some(event.occurred_at), |known| known.leaves_at)
+            }
             Action::Cancel | Action::IdentityUpdate => None,
         };
         let statement = Statement { at: event.occurred_at, sequence: event.sequence.clone(), leaves_at };

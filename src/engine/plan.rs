@@ -72,21 +72,23 @@ pub fn bind(case: &Case, scan: &Scan) -> Binding {
 
 /// Every account named in any list of the scan.
 pub fn users(scan: &Scan) -> impl Iterator<Item = &User> {
-    let listed =
-        scan.lists.values().filter_map(|read| read.as_ref().ok()).flat_map(|read| -> Box<dyn Iterator<Item = &User>> {
-            match &read.entries {
-                Entries::Team { members, invitations } => Box::new(
-                    members
-                        .iter()
-                        .map(|member| &member.user)
-                        .chain(invitations.iter().flatten().map(|invitation| &invitation.user)),
-                ),
-                Entries::App(people) => Box::new(people.iter().map(|person| &person.user)),
-                Entries::Space(people) => Box::new(people.iter().map(|person| &person.user)),
-                Entries::Enterprise(people) => Box::new(people.iter().map(|person| &person.user)),
-            }
-        });
+    let listed = scan.lists.values().filter_map(|read| read.as_ref().ok()).flat_map(users_of);
     listed.chain(scan.apps.iter().filter_map(|app| app.owner.as_ref()))
+}
+
+/// Everybody who stands in a list.
+pub fn users_of(read: &ListRead) -> Box<dyn Iterator<Item = &User> + '_> {
+    match &read.entries {
+        Entries::Team { members, invitations } => Box::new(
+            members
+                .iter()
+                .map(|member| &member.user)
+                .chain(invitations.iter().flatten().map(|invitation| &invitation.user)),
+        ),
+        Entries::App(people) => Box::new(people.iter().map(|person| &person.user)),
+        Entries::Space(people) => Box::new(people.iter().map(|person| &person.user)),
+        Entries::Enterprise(people) => Box::new(people.iter().map(|person| &person.user)),
+    }
 }
 
 /// What a human sees of these cases: another id as soon as one case or one grant that is to go is another.

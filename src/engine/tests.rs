@@ -293,6 +293,24 @@ fn nobody_is_removed_while_the_caps_are_nought() {
 }
 
 #[test]
+fn an_account_that_gets_a_protected_address_later_is_spared() {
+    let protected = BTreeSet::from([email(1)]);
+    let mut story = Story::new(Policy { protected, max_people_per_hour: 1, ..policy() });
+    // For now the protected person's account carries another address, which an event names.
+    story.heroku.renamed.insert(1, 3);
+    story.leaves(2);
+    story.passes(minutes(1));
+    story.leaves(3);
+    story.passes(minutes(1));
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::LimitReached]));
+    story.passes(minutes(50));
+    story.heroku.renamed.remove(&1);
+    story.passes(minutes(15));
+    assert_eq!(story.results(), [CaseResult::Removed, CaseResult::Refused]);
+    assert!(story.heroku.apps[&1].1.contains(&1));
+}
+
+#[test]
 fn the_protected_and_the_service_itself_are_refused() {
     let mut story = Story::new(Policy { protected: BTreeSet::from([email(1)]), ..policy() });
     story.leaves(1);

@@ -133,7 +133,7 @@ impl Engine {
         let wanted = self.policy.on_reappeared == OnReappeared::Remove && cause.kind != AGAIN;
         let known = &self.identities.people[&person];
         // A day that was put off since, or one that nobody knows, is no reason to remove anything today.
-        let wanted = wanted && !known.is_spoken_of_since(watch.founded.event_at, now);
+        let wanted = wanted && known.has_left(now);
         if !wanted || self.policy.source_mode(&cause.source) != Mode::Enforce {
             return None;
         }

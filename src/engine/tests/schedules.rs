@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 
 use super::story::{Story, at, email, minutes};
 use crate::engine::fixtures::{event, policy};
-use crate::engine::policy::Policy;
+use crate::engine::policy::{Policy, SourcePolicy};
 use crate::model::event::Action;
-use crate::model::outcome::{CaseResult, HoldReason, OutcomeKind};
+use crate::model::outcome::{CaseResult, HoldReason, Mode, OutcomeKind};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -195,4 +195,25 @@ fn the_promise_follows_a_departure_that_comes_early() {
     let promise = story.now + DAY;
     story.passes(minutes(5));
     assert_eq!(story.closed()[0].times.deadline, promise);
+}
+
+#[test]
+fn a_new_date_moves_every_case_that_the_source_has_dated() {
+    let mut policy = policy();
+    let observing = SourcePolicy { mode: Some(Mode::Observe), ..policy.sources["hr"].clone() };
+    policy.sources.insert("trial".to_owned(), observing);
+    let mut story = Story::new(policy);
+    let now = story.now;
+    story.source = "trial";
+    story.tells("trial", 1, "e1", Action::Schedule, Some(now + DAY), now);
+    story.source = "hr";
+    story.says(1, "e2", Action::Schedule, Some(now + DAY / 4));
+    story.turn();
+    // From now on the plan is a removal too, and both cases are meant by whatever is said.
+    story.policy.sources.get_mut("trial").unwrap().mode = None;
+    story.dies();
+    story.says(1, "e3", Action::Deprovision, None);
+    story.tells("hr", 1, "e4", Action::Schedule, Some(now + DAY * 2), now + minutes(1));
+    story.passes(minutes(60));
+    assert!(story.heroku.removals.is_empty());
 }

@@ -227,6 +227,8 @@ pub(super) struct Story {
     pub(super) state: BTreeMap<String, Vec<u8>>,
     pub(super) outcomes: Vec<OutcomeRecord>,
     pub(super) policy: Policy,
+    /// The source by whose topic events come.
+    pub(super) source: &'static str,
     pub(super) events: i64,
     pub(super) orders: i64,
     /// How often each list was read on its own.
@@ -246,6 +248,7 @@ impl Story {
             state: BTreeMap::new(),
             outcomes: Vec::new(),
             policy,
+            source: "hr",
             events: 0,
             orders: 0,
             reads: BTreeMap::new(),
@@ -257,7 +260,7 @@ impl Story {
         let offset = self.events;
         self.events += 1;
         let origin = Origin {
-            source: "hr".to_owned(),
+            source: self.source.to_owned(),
             cluster: "default".to_owned(),
             topic: "hr.leavers".to_owned(),
             partition: 0,

@@ -3,9 +3,11 @@
 use jiff::SignedDuration;
 
 use super::story::{ME, Story, email, minutes};
+use crate::engine::case::case_id;
 use crate::engine::fixtures::{event, policy};
-use crate::engine::policy::{OnReappeared, Policy};
+use crate::engine::policy::{OnReappeared, OnSuspended, Policy};
 use crate::model::Surface;
+use crate::model::command::Act;
 use crate::model::event::Action;
 use crate::model::outcome::{AccessAfter, AccessLook, CaseResult, Outcome, OutcomeKind};
 
@@ -88,6 +90,34 @@ fn somebody_who_is_back_is_not_looked_at() {
     story.passes(DAY);
     assert!(looks(&story).is_empty());
     assert!(story.heroku.apps[&1].1.contains(&1));
+}
+
+#[test]
+fn access_that_is_back_is_left_unless_the_newest_word_is_that_they_left() {
+    // Another source set a later day, and the one that said "left" has taken it back.
+    let mut story = Story::new(Policy { on_reappeared: OnReappeared::Remove, ..policy() });
+    let now = story.now;
+    story.says(1, "e1", Action::Schedule, Some(now + minutes(700)));
+    story.tells("okta", 1, "e2", Action::Deprovision, None, now - minutes(240));
+    story.passes(minutes(1));
+    story.tells("okta", 1, "e3", Action::Cancel, None, now - minutes(3));
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.passes(minutes(20));
+    assert_eq!((looks(&story)[0].access, looks(&story)[0].opened_case), (AccessAfter::Remaining, None));
+
+    // The day was put off; a suspension that is ignored brings it no nearer.
+    let mut policy = Policy { on_reappeared: OnReappeared::Remove, ..policy() };
+    policy.sources.get_mut("hr").unwrap().on_suspended = OnSuspended::Ignore;
+    let mut story = Story::new(policy);
+    story.leaves(1);
+    story.passes(minutes(1));
+    story.says(1, "later", Action::Schedule, Some(story.now + DAY));
+    let later = event("hr:larkspur:1", "later", email(1).expose());
+    story.ordered(Act::Cancel { cases: vec![case_id(&later.source)] });
+    story.says(1, "suspended", Action::Suspend, None);
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.passes(minutes(20));
+    assert_eq!((looks(&story)[0].access, looks(&story)[0].opened_case), (AccessAfter::Remaining, None));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::judge::{BUDGET, COVERAGE, ENDS, GONE, Judge, Known, Looks, ONE_END, T
 use super::play::{History, Said};
 use super::step::OBSERVING;
 use super::truth::{Human, is_too_old, must_be_removed};
-use super::world::{LAG_MAX, ME, PROTECTED, PSEUDO, Place, TEAMS, World, address};
+use super::world::{LAG_MAX, ME, PROTECTED, PSEUDO, Place, TEAMS, World, account, address};
 use crate::engine::revocation::Revocation;
 use crate::model::event::Action;
 use crate::model::outcome::{
@@ -131,7 +131,12 @@ impl Judge {
                 let mut untouchable = [PROTECTED, ME].iter().map(|account| at.heroku.now().address_of(*account));
                 let protected =
                     untouchable.any(|number| human.addresses.contains(&number)) || human.addresses.contains(&PROTECTED);
-                if nobody || protected { Ok(()) } else { broken(TRUTH, "somebody is refused who is not protected") }
+                let bound = closed.person.heroku_account_ids.contains(&account(PROTECTED));
+                if nobody || protected || bound {
+                    Ok(())
+                } else {
+                    broken(TRUTH, "somebody is refused who is not protected")
+                }
             }
             CaseResult::Planned => {
                 let word = &at.events[known.founder].word;

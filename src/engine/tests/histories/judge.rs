@@ -117,6 +117,8 @@ pub(super) struct Judge {
     /// Who began when, and who as a member of which team.
     begun: BTreeMap<PersonId, Timestamp>,
     begun_of_team: BTreeMap<u8, BTreeMap<PersonId, Timestamp>>,
+    /// Who began by an approval, whatever the caps say.
+    freed: BTreeSet<PersonId>,
     /// The last complete and true reading of each place that reached an engine, by the moment it began.
     pub(super) read: BTreeMap<Place, Timestamp>,
 }
@@ -337,6 +339,9 @@ impl Judge {
         }
         if !self.begun.get(&person).is_some_and(counted) {
             self.begun.insert(person, now);
+            if free {
+                self.freed.insert(person);
+            }
         }
         // Counted once a membership goes, as from when the person began: the engine may have known the team since then.
         let began = self.begun.get(&person).copied().unwrap_or(now);
@@ -348,7 +353,11 @@ impl Judge {
             if of_team.get(&person).is_some_and(counted) {
                 return Ok(());
             }
-            let gone = of_team.values().filter(|at| within(**at, day) && **at <= began).count();
+            // Whoever begins by an approval in the same turn may have come after this person.
+            let before = |(other, at): &(&PersonId, &Timestamp)| {
+                within(**at, day) && (**at < began || **at == began && !self.freed.contains(*other))
+            };
+            let gone = of_team.iter().filter(before).count();
             let percent = setup.policy.max_percent_of_team as usize;
             let limit = ((heroku.largest[&team] + gone) * percent / 100).max(2);
             if percent < 100 && gone >= limit && !free {
