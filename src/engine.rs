@@ -19,6 +19,7 @@ pub mod coverage;
 mod findings;
 mod guards;
 pub mod identity;
+mod merging;
 mod orders;
 pub mod plan;
 pub mod policy;

@@ -33,8 +33,14 @@ impl Engine {
                 );
             }
         }
+        for gone in &found.merged {
+            self.merge(*gone, found.person);
+        }
         // Names are learned from what is old as well.
         self.share_addresses(now, found.person);
+        if !found.merged.is_empty() {
+            self.hear_both(now, found.person);
+        }
         if found.duplicate || found.stale || self.cases.contains_key(&id) || self.digests.contains_key(&id) {
             return;
         }

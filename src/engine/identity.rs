@@ -13,7 +13,7 @@ use crate::model::event::{Action, AddressKind, PersonEvent, SourceRef};
 use crate::model::{Email, PersonId, SubjectKey};
 
 /// Event ids remembered for each person.
-const EVENTS_REMEMBERED: usize = 32;
+pub(super) const EVENTS_REMEMBERED: usize = 32;
 
 /// One human.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Person {
     pub engagements: BTreeMap<String, Engagement>,
     /// Keys of the last events.
     pub events: VecDeque<String>,
+    /// Who this person turned out to be: everything of theirs is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<PersonId>,
 }
 
 /// The newest thing that a source said about a person.
@@ -72,6 +75,21 @@ pub struct Engagement {
 }
 
 impl Person {
+    /// Somebody of whom nothing is known.
+    pub(super) fn new(id: PersonId) -> Self {
+        Self {
+            id,
+            subject_keys: BTreeSet::new(),
+            addresses: BTreeSet::new(),
+            lost_addresses: BTreeSet::new(),
+            statements: BTreeMap::new(),
+            stays: None,
+            engagements: BTreeMap::new(),
+            events: VecDeque::new(),
+            merged_into: None,
+        }
+    }
+
     /// What speaks against a departure from `engagement` that was stated at `stated`: a later statement that the person
     /// stays, or another employment that goes on after `at`. Whoever leaves without a word of which employment leaves all.
     pub fn remains_because(
@@ -126,6 +144,8 @@ pub struct Recognised {
     pub new_aliases: Vec<String>,
     /// Somebody who lost an address to the person: a recycled address.
     pub dispossessed: BTreeSet<PersonId>,
+    /// Who turned out to be the same person, and is no person of their own any more.
+    pub merged: Vec<PersonId>,
     /// The event gives the person an address that is somebody else's by now.
     pub disputed: bool,
     /// The same event was seen before.
@@ -143,7 +163,7 @@ pub fn event_key(source: &SourceRef) -> String {
     format!("{}:{}:{}:{}", source.system, source.tenant, source.event_id, source.element.unwrap_or(0))
 }
 
-fn address_alias(email: &Email) -> String {
+pub(super) fn address_alias(email: &Email) -> String {
     format!("mail::address:{}", email.expose())
 }
 
@@ -185,6 +205,7 @@ impl Identities {
             person: id,
             new_aliases: Vec::new(),
             dispossessed: BTreeSet::new(),
+            merged: Vec::new(),
             disputed: false,
             duplicate: false,
             stale: false,
@@ -232,17 +253,13 @@ impl Identities {
             self.learn_alias(address_alias(email), id, &mut found);
         }
 
-        let person = self.people.entry(id).or_insert_with(|| Person {
-            id,
-            subject_keys: BTreeSet::new(),
-            addresses: BTreeSet::new(),
-            lost_addresses: BTreeSet::new(),
-            statements: BTreeMap::new(),
-            stays: None,
-            engagements: BTreeMap::new(),
-            events: VecDeque::new(),
-        });
-        person.subject_keys.insert(key.clone());
+        self.people.entry(id).or_insert_with(|| Person::new(id)).subject_keys.insert(key.clone());
+        if !event.synthetic {
+            for email in &company {
+                self.merge_owner(email, id, &mut found);
+            }
+        }
+        let person = self.people.get_mut(&id).expect("inserted above");
         person.addresses.extend(company);
         person.addresses.extend(former);
 
@@ -322,7 +339,7 @@ impl Identities {
     }
 
     /// Whether `key` can be another name of `person`: no source calls one person by two ids.
-    fn may_be_same(&self, person: PersonId, key: &SubjectKey) -> bool {
+    pub(super) fn may_be_same(&self, person: PersonId, key: &SubjectKey) -> bool {
         self.people.get(&person).is_none_or(|person| {
             person.subject_keys.iter().all(|known| known == key || namespace(known) != namespace(key))
         })

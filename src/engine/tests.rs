@@ -4,6 +4,7 @@ mod circuit;
 mod engagements;
 mod histories;
 mod orders;
+mod people;
 mod schedules;
 mod story;
 mod verification;

@@ -103,18 +103,19 @@ impl Engine {
         let known = &self.identities.people[&person];
         let leaver = Leaver { case: id, accounts: &watch.accounts, addresses: &known.addresses };
         let lists = scan.lists.iter().filter_map(|(list, read)| Some((*list, read.as_ref().ok()?)));
-        let mut seen: BTreeMap<GrantId, Grant> = lists
+        let all = lists
             .flat_map(|(list, read)| grants_in(leaver, list, read, &self.catalogue))
             .chain(ownerships(leaver, scan))
-            .filter(|grant| !watch.stays.contains(&grant.id) && !leaver.is_bound_to_another(grant))
-            .map(|grant| (grant.id, grant))
-            .collect();
-        seen.retain(|_, grant| !grant.email.is_pseudo_owner());
+            .filter(|grant| !watch.stays.contains(&grant.id) && !grant.email.is_pseudo_owner())
+            .map(|grant| (grant.id, grant));
+        let (others, seen): (BTreeMap<GrantId, Grant>, BTreeMap<GrantId, Grant>) =
+            all.partition(|(_, grant)| leaver.is_bound_to_another(grant));
         watch.looks = watch.looks.saturating_add(1);
         let again = if seen.is_empty() { None } else { self.remove_again(now, id, person, &watch) };
         let next = LOOKS.get(watch.looks as usize).filter(|_| again.is_none());
         let next = next.map(|wait| closed_at.saturating_add(*wait).unwrap_or(Timestamp::MAX).max(now));
-        self.tell_look(now, id, &watch, seen.into_values().collect(), coverage, next, again);
+        let unclear = !others.is_empty();
+        self.tell_look(now, id, &watch, seen.into_values().collect(), unclear, coverage, next, again);
         if let (Some(due), Some(digest)) = (next, self.digests.get_mut(&id)) {
             digest.watch = Some(Box::new(Watch { due, ..*watch }));
         }
@@ -134,6 +135,8 @@ impl Engine {
         let known = &self.identities.people[&person];
         // A day that was put off since, or one that nobody knows, is no reason to remove anything today.
         let wanted = wanted && known.has_left(now);
+        // An address that somebody else has by now may have taken the account with it.
+        let wanted = wanted && watch.accounts.values().all(|email| known.addresses.contains(email));
         if !wanted || self.policy.source_mode(&cause.source) != Mode::Enforce {
             return None;
         }
@@ -160,7 +163,8 @@ impl Engine {
             synthetic: false,
             traceparent: None,
         };
-        let case = Case::open(&self.identities.people[&person], opening, now);
+        let mut case = Case::open(known, opening, now);
+        case.accounts.clone_from(&watch.accounts);
         self.cases.insert(id, case);
         self.touch_case(id);
         self.tell_opened(now, id);
@@ -175,6 +179,7 @@ impl Engine {
         id: CaseId,
         watch: &Watch,
         seen: Vec<Grant>,
+        unclear: bool,
         coverage: &CoveragePart,
         next_look_at: Option<Timestamp>,
         opened: Option<CaseId>,
@@ -185,10 +190,13 @@ impl Engine {
             let parents: BTreeSet<&str> = seen.iter().map(|grant| grant.parent.name()).collect();
             let parents = parents.into_iter().collect::<Vec<_>>().join(", ");
             (OutcomeKind::AccessReappeared, AccessAfter::Remaining, format!("access is back: {parents}"))
-        } else if coverage.complete && watch.stays.is_empty() {
-            (OutcomeKind::AccessVerified, AccessAfter::None, "there is still no access".to_owned())
-        } else if coverage.complete {
+        } else if coverage.complete && !watch.stays.is_empty() {
             (OutcomeKind::AccessVerified, AccessAfter::Remaining, "nothing but what was known to stay".to_owned())
+        } else if unclear {
+            let what = "another account carries the person's address by now".to_owned();
+            (OutcomeKind::AccessVerified, AccessAfter::Unknown, what)
+        } else if coverage.complete {
+            (OutcomeKind::AccessVerified, AccessAfter::None, "there is still no access".to_owned())
         } else {
             let unread = coverage.not_read.len();
             (OutcomeKind::AccessVerified, AccessAfter::Unknown, format!("nothing seen, {unread} places unread"))

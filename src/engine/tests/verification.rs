@@ -135,6 +135,43 @@ fn the_new_holder_of_an_address_and_what_was_known_to_stay_are_not_taken_for_the
 }
 
 #[test]
+fn access_that_is_back_is_removed_by_the_account_unless_the_address_is_somebody_elses_by_now() {
+    let again = || Story::new(Policy { on_reappeared: OnReappeared::Remove, ..policy() });
+    let mut story = again();
+    story.leaves(1);
+    story.passes(minutes(5));
+    story.heroku.renamed.insert(1, 77);
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.passes(minutes(20));
+    assert_eq!(story.results(), [CaseResult::Removed, CaseResult::Removed]);
+    assert!(!story.heroku.apps[&1].1.contains(&1));
+
+    let mut story = again();
+    story.leaves(1);
+    story.passes(minutes(5));
+    let mut hired = event("hr:larkspur:50", "hired", email(1).expose());
+    hired.action = Action::IdentityUpdate;
+    hired.occurred_at = story.now;
+    story.hears(hired);
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.passes(minutes(20));
+    assert_eq!((looks(&story)[0].access, looks(&story)[0].opened_case), (AccessAfter::Remaining, None));
+    assert!(story.heroku.apps[&1].1.contains(&1));
+}
+
+#[test]
+fn another_account_with_the_address_makes_the_look_unknown() {
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    story.passes(minutes(5));
+    story.heroku.renamed.insert(3, 1);
+    story.heroku.members.get_mut(&1).unwrap().push((3, "member"));
+    story.passes(minutes(20));
+    assert_eq!((looks(&story)[0].access, looks(&story)[0].seen.len()), (AccessAfter::Unknown, 0));
+    assert!(looks(&story)[0].summary.contains("another account"), "{}", looks(&story)[0].summary);
+}
+
+#[test]
 fn an_unread_team_makes_the_look_unknown() {
     let mut story = Story::new(policy());
     story.leaves(1);

@@ -239,10 +239,10 @@ impl Judge {
         human: &Human,
     ) -> Result<(), Violation> {
         let stays = human.words.iter().any(|place| at.events[*place].word.action == Action::Cancel);
-        let follows = self
-            .cases
-            .iter()
-            .any(|(id, other)| *id != record.case && other.person == known.person && other.closed.is_none());
+        let same = |other: &Known| {
+            other.person.is_some() && self.humans.number_of(other.founder) == self.humans.number_of(known.founder)
+        };
+        let follows = self.cases.iter().any(|(id, other)| *id != record.case && same(other) && other.closed.is_none());
         if stays || known.cancelled || follows { Ok(()) } else { broken(ENDS, "a case is cancelled for no reason") }
     }
 

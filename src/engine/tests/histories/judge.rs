@@ -115,10 +115,10 @@ pub(super) struct Judge {
     told: BTreeSet<OutcomeId>,
     pub(super) intents: BTreeMap<IntentId, (CaseId, GrantId)>,
     /// Who began when, and who as a member of which team.
-    begun: BTreeMap<PersonId, Timestamp>,
-    begun_of_team: BTreeMap<u8, BTreeMap<PersonId, Timestamp>>,
+    begun: BTreeMap<usize, Timestamp>,
+    begun_of_team: BTreeMap<u8, BTreeMap<usize, Timestamp>>,
     /// Who began by an approval, whatever the caps say.
-    freed: BTreeSet<PersonId>,
+    freed: BTreeSet<usize>,
     /// The last complete and true reading of each place that reached an engine, by the moment it began.
     pub(super) read: BTreeMap<Place, Timestamp>,
 }
@@ -137,6 +137,17 @@ impl Judge {
     /// The turn is committed.
     pub(super) fn commits(&mut self, events: &[Said]) {
         self.humans.hear(events);
+        for (gone, into) in std::mem::take(&mut self.humans.merged) {
+            for begun in self.begun_of_team.values_mut().chain([&mut self.begun]) {
+                if let Some(at) = begun.remove(&gone) {
+                    let known = begun.entry(into).or_insert(at);
+                    *known = at.max(*known);
+                }
+            }
+            if self.freed.remove(&gone) {
+                self.freed.insert(into);
+            }
+        }
         for order in std::mem::take(&mut self.orders) {
             match order {
                 Order::Approved(cases, grants) => {
@@ -230,9 +241,9 @@ impl Judge {
     fn is_the_right_one(&mut self, at: &Intends) -> Result<(), Violation> {
         let Intends { setup, heroku, events, now, case, .. } = *at;
         let hit = target(at.removal);
-        let known = self.cases.get_mut(&case).expect("looked up before");
+        self.cases.get_mut(&case).expect("looked up before").leave.source_enforces = self.source_enforces;
+        let known = &self.cases[&case];
         let human = self.humans.of(known.founder);
-        known.leave.source_enforces = self.source_enforces;
         if !may_be_removed(setup, human, events, now, known.leave) {
             let words: Vec<String> = human.words.iter().map(|place| events[*place].word.to_string()).collect();
             return broken(REASON, format!("p{} is removed from {}; heard: {words:?}", hit.account, hit.place));
@@ -263,14 +274,17 @@ impl Judge {
             Place::Team(_) | Place::App(_) | Place::Space(_) | Place::Enterprise => Some(world.address_of(hit.account)),
         };
         let theirs = |world: &World| carried(world).filter(|number| human.addresses.contains(number));
-        let Some(by) = heroku.between(known.opened - LAG_MAX, now).filter_map(theirs).last() else {
+        // A case about access that is back goes on with the accounts of the one before.
+        let bound_since =
+            self.again.get(&case).and_then(|old| self.cases.get(old)).map_or(known.opened, |old| old.opened);
+        let Some(by) = heroku.between(bound_since - LAG_MAX, now).filter_map(theirs).last() else {
             let text = format!("p{} is removed from {} and never had an address of the person", hit.account, hit.place);
             return broken(REASON, text);
         };
         if matches!(hit.place, Place::Invitation(_)) {
             return Ok(());
         }
-        let bound = *known.bound.entry(by).or_insert(hit.account);
+        let bound = *self.cases.get_mut(&case).expect("as above").bound.entry(by).or_insert(hit.account);
         if bound != hit.account {
             let text = format!("address {by} led to p{bound} before, and now p{} is removed", hit.account);
             return broken(REASON, text);
@@ -319,7 +333,7 @@ impl Judge {
     fn keeps_the_caps(&mut self, at: &Intends) -> Result<(), Violation> {
         let Intends { setup, heroku, now, case, .. } = *at;
         let known = &self.cases[&case];
-        let person = known.person.expect("it was opened");
+        let person = self.humans.number_of(known.founder);
         let (free, started) = (known.approved.is_some(), known.leave.started.is_some());
         let world = heroku.now();
         let within = |at: Timestamp, span: SignedDuration| now.duration_since(at) < span;
@@ -354,13 +368,13 @@ impl Judge {
                 return Ok(());
             }
             // Whoever begins by an approval in the same turn may have come after this person.
-            let before = |(other, at): &(&PersonId, &Timestamp)| {
+            let before = |(other, at): &(&usize, &Timestamp)| {
                 within(**at, day) && (**at < began || **at == began && !self.freed.contains(*other))
             };
             let gone = of_team.iter().filter(before).count();
             let percent = setup.policy.max_percent_of_team as usize;
             let limit = ((heroku.largest[&team] + gone) * percent / 100).max(2);
-            if percent < 100 && gone >= limit && !free {
+            if percent < 100 && gone >= limit && !free && !self.freed.contains(&person) {
                 return broken(CAPS, format!("{} people of team t{team} within a day, limit {limit}", gone + 1));
             }
             of_team.insert(person, began);
@@ -377,7 +391,9 @@ impl Judge {
         if let (Place::Team(team), true) = (at.place, hit.admin) {
             let taken = heroku.admin_taken.get(&team);
             let by_others = taken.is_some_and(|taken| hit.at.duration_since(*taken) < STALE);
-            if heroku.now().admins(team).count() == 0 && !by_others {
+            let of_late = |world: &World| world.find(at.place, at.account).is_some_and(|known| known.role != "admin");
+            let just_made = heroku.between(hit.at - STALE, hit.at).any(of_late);
+            if heroku.now().admins(team).count() == 0 && !by_others && !just_made {
                 return broken(FLOOR, format!("p{} was the last human admin of team t{team}", at.account));
             }
         }

@@ -29,6 +29,8 @@ pub(super) struct Humans {
     by_key: BTreeMap<(u8, u8), usize>,
     by_address: BTreeMap<u8, usize>,
     of_event: BTreeMap<usize, usize>,
+    /// Who turned out to be whom, since the judge looked last.
+    pub(super) merged: Vec<(usize, usize)>,
     /// How much of the topic is in it.
     heard: usize,
 }
@@ -75,6 +77,26 @@ impl Humans {
         self.all[human].keys.iter().all(|known| *known == key || known.0 != key.0)
     }
 
+    /// Two known by different names are one, once a source gives the one the other's address.
+    fn merge_owner(&mut self, number: u8, into: usize) {
+        let Some(gone) = self.by_address.get(&number).copied().filter(|owner| *owner != into) else { return };
+        let alike = self.all[into].keys.iter().all(|key| self.may_be(gone, *key));
+        if !alike || self.all[into].lost.contains(&number) {
+            return;
+        }
+        let Human { keys, addresses, lost, words } = std::mem::take(&mut self.all[gone]);
+        let all = self.by_key.values_mut().chain(self.by_address.values_mut()).chain(self.of_event.values_mut());
+        all.filter(|human| **human == gone).for_each(|human| *human = into);
+        let human = &mut self.all[into];
+        human.keys.extend(keys);
+        human.addresses.extend(addresses);
+        human.lost.extend(lost);
+        human.lost.retain(|number| !human.addresses.contains(number));
+        human.words.extend(words);
+        human.words.sort_unstable();
+        self.merged.push((gone, into));
+    }
+
     fn recognise(&mut self, events: &[Said], said: &Said) -> usize {
         let word = &said.word;
         let key = (word.source, word.subject);
@@ -92,6 +114,9 @@ impl Humans {
         });
         self.by_key.insert(key, human);
         self.all[human].keys.insert(key);
+        for number in stated.clone().filter(|_| !word.synthetic) {
+            self.merge_owner(number, human);
+        }
         for number in stated.chain(former) {
             match self.by_address.get(&number).copied() {
                 Some(owner) if owner != human && !self.may_be(owner, key) => {
@@ -177,7 +202,9 @@ pub(super) fn may_be_removed(setup: &Setup, human: &Human, events: &[Said], now:
         let counts = |it: &Said| {
             let late = leave.started.is_some_and(|started| it.heard.is_some_and(|heard| heard >= started));
             let puts_off = is_departure(it.word.action) && effective(it).is_none_or(|at| at > now);
-            !(late && puts_off)
+            // What is too old to found a removal says no less than the word before it.
+            let too_old = is_too_old(it) && !leave.approved && !leave.enforced;
+            if puts_off { !late } else { !(too_old && is_departure(it.word.action)) }
         };
         let departure = newest(human, events, source, |it| counts(it) && it.word.action != Action::Suspend);
         let suspension =

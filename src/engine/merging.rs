@@ -1,0 +1,103 @@
+//! Two people turn out to be one: a source gives somebody whom it knows by an id the address under which others know
+//! somebody. All that was the one's becomes the other's, in the transaction that accepts the event; a redirect stays.
+
+use jiff::Timestamp;
+
+use super::Engine;
+use super::identity::{EVENTS_REMEMBERED, Identities, Person, Recognised, address_alias};
+use crate::model::outcome::{AccessAfter, CaseResult};
+use crate::model::{CaseId, Email, PersonId};
+
+impl Identities {
+    /// Merges the owner of an address into the person that the address is also said to be of, unless some source
+    /// calls the two by different ids, or the person has lost the address before.
+    pub(super) fn merge_owner(&mut self, email: &Email, into: PersonId, found: &mut Recognised) {
+        let Some(gone) = self.aliases.get(&address_alias(email)).copied().filter(|owner| *owner != into) else {
+            return;
+        };
+        let person = &self.people[&into];
+        let alike = person.subject_keys.iter().all(|key| self.may_be_same(gone, key));
+        if !alike || person.lost_addresses.contains(email) {
+            return;
+        }
+        let redirect = Person { merged_into: Some(into), ..Person::new(gone) };
+        let Some(other) = self.people.insert(gone, redirect) else { return };
+        for (alias, owner) in self.aliases.iter_mut().filter(|(_, owner)| **owner == gone) {
+            *owner = into;
+            found.new_aliases.push(alias.clone());
+        }
+        self.people.get_mut(&into).expect("looked up above").absorb(other);
+        found.merged.push(gone);
+    }
+}
+
+impl Person {
+    fn absorb(&mut self, other: Self) {
+        self.subject_keys.extend(other.subject_keys);
+        self.addresses.extend(other.addresses);
+        self.lost_addresses.extend(other.lost_addresses);
+        self.lost_addresses.retain(|email| !self.addresses.contains(email));
+        for (source, statement) in other.statements {
+            let known = self.statements.entry(source).or_insert_with(|| statement.clone());
+            if known.at < statement.at {
+                *known = statement;
+            }
+        }
+        if self.stays.as_ref().map(|stay| stay.at) < other.stays.as_ref().map(|stay| stay.at) {
+            self.stays = other.stays;
+        }
+        self.engagements.extend(other.engagements);
+        self.events.extend(other.events);
+        let surplus = self.events.len().saturating_sub(EVENTS_REMEMBERED);
+        self.events.drain(..surplus);
+    }
+}
+
+impl Engine {
+    /// Cases and figures follow the person.
+    pub(super) fn merge(&mut self, gone: PersonId, into: PersonId) {
+        self.touch_person(gone);
+        let mut moved: Vec<CaseId> = self.open_cases_of(gone);
+        for id in &moved {
+            self.cases.get_mut(id).expect("open cases are listed from the same map").person = into;
+        }
+        for digest in self.digests.values_mut().filter(|digest| digest.person == gone) {
+            digest.person = into;
+            moved.push(digest.id);
+        }
+        moved.into_iter().for_each(|id| self.touch_case(id));
+        // The caps count a human once, as of when they were seen to begin last.
+        if let Some(begun) = self.windows.begun.remove(&gone) {
+            let known = self.windows.begun.entry(into).or_insert_with(|| begun.clone());
+            known.at = known.at.max(begun.at);
+            self.touch_windows();
+        }
+        for team in self.windows.teams.values_mut() {
+            if let Some(at) = team.begun.remove(&gone) {
+                let known = team.begun.entry(into).or_insert(at);
+                *known = at.max(*known);
+            }
+        }
+    }
+
+    /// What was said of the one half speaks against the cases of the other too.
+    pub(super) fn hear_both(&mut self, now: Timestamp, person: PersonId) {
+        for id in self.open_cases_of(person) {
+            let case = &self.cases[&id];
+            let known = &self.identities.people[&person];
+            let against = known.remains_because(case.engagement.as_deref(), case.stated_at, Timestamp::MAX);
+            let Some((by, why)) = against.map(|(by, why)| (by.clone(), why)).filter(|_| case.cancelled_by.is_none())
+            else {
+                continue;
+            };
+            let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
+            case.cause.contradicted_by.push(by.clone());
+            case.cancelled_by = Some(by);
+            self.touch_case(id);
+            if !self.cases[&id].started() {
+                let summary = format!("Cancelled before anything was removed: {why}.");
+                self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &summary);
+            }
+        }
+    }
+}

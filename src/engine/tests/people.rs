@@ -1,0 +1,64 @@
+//! Two names turn out to be one person's.
+
+use jiff::SignedDuration;
+
+use super::story::{Story, email, minutes};
+use crate::engine::fixtures::{event, policy};
+use crate::model::event::{Action, PersonEvent};
+use crate::model::outcome::{CaseResult, HoldReason};
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// What `hr` says of number 7, which is its own id of person 1.
+fn hr(story: &Story, id: &str, action: Action, address: Option<u8>) -> PersonEvent {
+    let mut event = event("hr:larkspur:7", id, email(1).expose());
+    event.action = action;
+    event.occurred_at = story.now;
+    if address.is_none() {
+        event.subject.emails.clear();
+    }
+    event
+}
+
+#[test]
+fn what_one_source_said_of_somebody_counts_once_the_address_tells_who_it_is() {
+    let mut story = Story::new(policy());
+    story.tells("okta", 1, "e1", Action::Schedule, Some(story.now + DAY), story.now);
+    story.passes(minutes(1));
+    story.hears(hr(&story, "e2", Action::Cancel, None));
+    story.dies_after_a_turn();
+    assert!(story.results().is_empty());
+    story.hears(hr(&story, "e3", Action::IdentityUpdate, Some(1)));
+    story.dies_after_a_turn();
+    assert_eq!(story.results(), [CaseResult::Cancelled]);
+    assert_eq!(story.closed()[0].cause.contradicted_by[0].event_id, "e2");
+    // They are one from now on, under either name.
+    story.hears(hr(&story, "e4", Action::Deprovision, None));
+    story.passes(minutes(1));
+    assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
+    assert_eq!(story.closed()[1].person.subject_keys.len(), 2);
+}
+
+#[test]
+fn a_person_without_an_address_finds_the_access_of_the_one_they_turn_out_to_be() {
+    let mut story = Story::new(policy());
+    story.tells("okta", 1, "e1", Action::IdentityUpdate, None, story.now);
+    story.hears(hr(&story, "e2", Action::Deprovision, None));
+    story.passes(minutes(1));
+    assert!(story.reasons().contains(&HoldReason::UnresolvedPerson));
+    story.hears(hr(&story, "e3", Action::IdentityUpdate, Some(1)));
+    story.passes(minutes(1));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert_eq!(story.closed()[0].person.subject_keys.len(), 2);
+}
+
+#[test]
+fn a_test_event_makes_nobody_one() {
+    let mut story = Story::new(policy());
+    story.tells("okta", 1, "e1", Action::Schedule, Some(story.now + DAY), story.now);
+    story.passes(minutes(1));
+    story.hears(hr(&story, "e2", Action::Cancel, None));
+    story.hears(PersonEvent { synthetic: true, ..hr(&story, "e3", Action::IdentityUpdate, Some(1)) });
+    story.passes(minutes(1));
+    assert!(story.results().is_empty());
+}
