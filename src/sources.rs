@@ -10,30 +10,40 @@
 //! A new format is one file with one `Adapter`. Nothing here does I/O or reads the clock, and whatever a record
 //! holds, the answer is a reading: there is no error to handle and nothing panics.
 
+pub mod adp;
 pub mod auth0;
+pub mod bamboohr;
 pub mod canonical;
 mod carrier;
+mod dates;
 mod document;
 pub mod entra;
 pub mod explain;
 pub mod google;
+pub mod gusto;
+pub mod hibob;
 pub mod jump_cloud;
 pub mod keycloak;
 mod members;
+pub mod merge;
 pub mod okta;
 pub mod one_login;
 pub mod own_sample;
+pub mod personio;
 pub mod ping_one;
 pub mod record_file;
+pub mod ukg;
 mod verdict;
+pub mod workday;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::model::event::{Boundary, PERSON_EVENT_TYPE};
+use crate::model::event::{Action, Boundary, PERSON_EVENT_TYPE};
 
 use carrier::{Delivery, Element};
+use members::Members;
 pub use verdict::{About, Reading, Reject, RejectCode, Verdict};
 
 /// Longest record value that is read, in bytes. Longer ones are refused before anything is parsed.
@@ -92,6 +102,17 @@ impl Rules {
         }
     }
 
+    /// The tenant: the configured one, which the record must agree with if it names one, and does so at `place`.
+    fn agreed_tenant(&self, named: Option<&str>, place: &str) -> Result<String, Reject> {
+        match (&self.tenant, named) {
+            (Some(ours), Some(named)) if ours != named => {
+                Err(Reject::new(RejectCode::OtherTenant, format!("`{place}` is not the source's `tenant`")))
+            }
+            (Some(ours), _) => Ok(ours.clone()),
+            (None, named) => Ok(named.unwrap_or("unknown").to_owned()),
+        }
+    }
+
     fn accepts_type(&self, name: &str) -> bool {
         name == PERSON_EVENT_TYPE || self.types.iter().any(|accepted| accepted == name)
     }
@@ -122,6 +143,22 @@ pub enum Format {
     OneLogin,
     /// PingOne's audit activities.
     PingOne,
+    /// BambooHR's webhooks.
+    Bamboohr,
+    /// Workday's reports and `Get_Workers`.
+    Workday,
+    /// Personio's webhooks.
+    Personio,
+    /// HiBob's webhooks.
+    Hibob,
+    /// Gusto's webhooks.
+    Gusto,
+    /// Merge's webhooks about employees.
+    Merge,
+    /// ADP's event notifications.
+    Adp,
+    /// UKG Pro's webhooks.
+    Ukg,
 }
 
 impl Format {
@@ -178,7 +215,37 @@ const ADAPTERS: &[Adapter] = &[
     jump_cloud::ADAPTER,
     one_login::ADAPTER,
     ping_one::ADAPTER,
+    bamboohr::ADAPTER,
+    workday::ADAPTER,
+    personio::ADAPTER,
+    hibob::ADAPTER,
+    gusto::ADAPTER,
+    merge::ADAPTER,
+    adp::ADAPTER,
+    ukg::ADAPTER,
 ];
+
+/// One row of a format's table of decisions: what a record says, and what that means.
+type Meaning = (&'static str, Action);
+
+/// The row of that name.
+fn meaning(table: &[Meaning], name: &str) -> Option<Meaning> {
+    table.iter().copied().find(|(known, _)| *known == name)
+}
+
+/// The reading of an element that says one thing, unless it is somebody else's CloudEvent.
+fn one_reading(
+    element: &Element<'_>,
+    rules: &Rules,
+    recognises: fn(&serde_json::Value) -> bool,
+    classify: impl FnOnce(&Members<'_>) -> Result<Verdict, Reject>,
+) -> Vec<Reading> {
+    let reading = not_ours(element, rules, recognises).unwrap_or_else(|| Reading {
+        element: element.place(),
+        verdict: Members::of(element.value, "").and_then(|it| classify(&it)).unwrap_or_else(Verdict::Reject),
+    });
+    vec![reading]
+}
 
 /// The reading of an element whose CloudEvent is somebody else's or cannot be read; `None` = the format may look at it.
 /// Bridges choose the type freely, so unless types are configured the data speaks for itself.

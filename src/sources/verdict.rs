@@ -43,6 +43,16 @@ pub enum Verdict {
     Reject(Reject),
 }
 
+impl Verdict {
+    pub(super) fn ignored(reason: &'static str) -> Self {
+        Self::Ignore { reason: reason.into(), about: None }
+    }
+
+    pub(super) fn event(event: PersonEvent) -> Self {
+        Self::Event(Box::new(event))
+    }
+}
+
 /// What an ignored element is about; for people to read, never to act on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About {
