@@ -2,7 +2,7 @@
 //!
 //! A record passes four stages, each in its own file:
 //!
-//! 1. `document`: bytes to JSON, within limits, remembering every repeated key;
+//! 1. `document`: bytes to JSON, within limits, remembering every repeated key; `xml` does the same for the format that is XML;
 //! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge) are taken off;
 //! 3. the format's own envelope is taken off, and
 //! 4. each element is classified: both are the format's file (`canonical`, `okta`, …), listed in `ADAPTERS`.
@@ -32,9 +32,11 @@ pub mod own_sample;
 pub mod personio;
 pub mod ping_one;
 pub mod record_file;
+pub mod success_factors;
 pub mod ukg;
 mod verdict;
 pub mod workday;
+mod xml;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -43,6 +45,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::{Action, Boundary, PERSON_EVENT_TYPE};
 
 use carrier::{Delivery, Element};
+use document::Document;
 use members::Members;
 pub use verdict::{About, Reading, Reject, RejectCode, Verdict};
 
@@ -159,6 +162,8 @@ pub enum Format {
     Adp,
     /// UKG Pro's webhooks.
     Ukg,
+    /// SAP SuccessFactors' event notifications.
+    SuccessFactors,
 }
 
 impl Format {
@@ -183,9 +188,24 @@ impl Format {
         self.adapter().and_then(|adapter| adapter.unconfirmed)
     }
 
+    /// What its records are written in; with [`Format::Auto`] a record shows it.
+    fn syntax(self) -> Option<Syntax> {
+        if self == Self::Auto {
+            return None;
+        }
+        Some(if self == Self::SuccessFactors { Syntax::Xml } else { Syntax::Json })
+    }
+
     fn adapter(self) -> Option<&'static Adapter> {
         ADAPTERS.iter().find(|adapter| adapter.format == self)
     }
+}
+
+/// What a record is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    Json,
+    Xml,
 }
 
 /// One format: how to recognise, unwrap and classify it.
@@ -223,6 +243,7 @@ const ADAPTERS: &[Adapter] = &[
     merge::ADAPTER,
     adp::ADAPTER,
     ukg::ADAPTER,
+    success_factors::ADAPTER,
 ];
 
 /// One row of a format's table of decisions: what a record says, and what that means.
@@ -294,10 +315,10 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
     {
         return Ok(readings);
     }
-    let (document, fault) = match document::parse(value) {
+    let (document, fault) = match parse(value, rules.format) {
         Ok(document) => (document, None),
         // Its type stands in the headers and may be one that is of no interest.
-        Err(reject) if matches!(delivery, Delivery::Binary(_)) => (document::Document::default(), Some(reject)),
+        Err(reject) if matches!(delivery, Delivery::Binary(_)) => (Document::default(), Some(reject)),
         Err(reject) => return Err(reject),
     };
     let plain = !matches!(delivery, Delivery::Binary(_));
@@ -341,6 +362,21 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
         }
     }
     Ok(readings)
+}
+
+/// The value as a tree, if it is written in what the format is.
+fn parse(value: &[u8], format: Format) -> Result<Document, Reject> {
+    let refused = |found: &str, wanted: &str| {
+        let detail = format!("the value is {found}, and records of the format {} are {wanted}", format.as_str());
+        Err(Reject::new(RejectCode::UnsupportedEncoding, detail))
+    };
+    let syntax = if xml::is_xml(value) { Syntax::Xml } else { Syntax::Json };
+    match (syntax, format.syntax()) {
+        (Syntax::Xml, Some(Syntax::Json)) => refused("XML", "JSON"),
+        (Syntax::Json, Some(Syntax::Xml)) => refused("not XML", "XML"),
+        (Syntax::Xml, Some(Syntax::Xml) | None) => xml::parse(value),
+        (Syntax::Json, Some(Syntax::Json) | None) => document::parse(value),
+    }
 }
 
 fn too_many(what: &str, first: &str) -> Reject {

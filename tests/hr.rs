@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use heroku_deprovisioner::model::event::{Action, PersonEvent};
+use heroku_deprovisioner::model::event::{Action, Boundary, PersonEvent};
 use heroku_deprovisioner::sources::{Format, Reading, Record, RejectCode, Rules, Verdict, read};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -293,6 +293,75 @@ fn adp() {
     assert!(!format!("{:?}", ends.subject).contains("G3ADMIN00000001"));
     let bare = with(with(sample, "/events/0/data/output", ABSENT), "/events/0/effectiveDateTime", ABSENT);
     assert_eq!(comes_of(&first(&bare, &rules("adp"))), Refused(MissingField), "no day at all");
+}
+
+const TERMINATION: &str = "successfactors-01-termination-xml.record.json";
+
+fn notification() -> String {
+    sample(TERMINATION)["value_utf8"].as_str().unwrap().to_owned()
+}
+
+fn read_xml(text: &str, rules: &Rules) -> Vec<Reading> {
+    read(&Record { value: Some(text.as_bytes()), ..Record::default() }, rules)
+}
+
+#[test]
+fn success_factors() {
+    let termination = "com.successfactors.Employment.AssignmentInformation.Termination";
+    for (from, to, comes) in [
+        ("ns3:", "x:", Of(Action::Deprovision)),
+        (termination, "com.successfactors.Employment.AssignmentInformation.Hire", Ignored),
+        ("<value>82117</value>", "<value></value>", Refused(InvalidValue)),
+        ("<name>userId</name>", "<name>personId</name>", Refused(MissingSubject)),
+        ("<name>seqNumber</name>", "<name>userId</name>", Refused(Ambiguous)),
+        ("<value>82117</value>", "<value>82117</value><value>82094</value>", Refused(WrongType)),
+        ("2026-07-01", "", Refused(MissingField)),
+        ("2026-07-01", "07/01/2026", Refused(InvalidValue)),
+        ("2026-07-01", "2026-07-01</ns3:effectiveStartDate><ns3:effectiveStartDate>2026-06-01", Refused(WrongType)),
+        ("1780063391244", "1780063391", Refused(InvalidValue)),
+        ("82117", "82<!-- -->117", Refused(RejectCode::MalformedXml)),
+        ("</ns3:ExternalEvent>", "", Refused(RejectCode::MalformedXml)),
+    ] {
+        let verdict = read_xml(&notification().replace(from, to), &rules("success_factors")).remove(0).verdict;
+        assert_eq!(comes_of(&verdict), comes, "{from} {to}: {verdict:?}");
+    }
+    let xml = notification();
+    let event = &xml[xml.find("<ns3:event>").unwrap()..xml.find("</ns3:events>").unwrap()];
+    let two = xml.replace(event, &format!("{event}{}", event.replace("82117", "82118")));
+    let said = read_xml(&two, &rules("success_factors"));
+    let ids = said.iter().map(|reading| match &reading.verdict {
+        Verdict::Event(event) => (reading.element.as_str(), event.subject.person_key.0.as_str(), event.source.element),
+        other @ (Verdict::Ignore { .. } | Verdict::Reject(_)) => panic!("{other:?}"),
+    });
+    assert_eq!(
+        ids.collect::<Vec<_>>(),
+        [
+            ("ExternalEvent.events.event[0]", "success_factors:unknown:82117", Some(0)),
+            ("ExternalEvent.events.event[1]", "success_factors:unknown:82118", Some(1)),
+        ]
+    );
+}
+
+/// The date is the first day without the employment, whatever the boundary of the source.
+#[test]
+fn success_factors_adds_no_day() {
+    for boundary in [Boundary::EndOfDay, Boundary::StartOfDay] {
+        let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+        let rules = Rules { boundary, zone: zone.clone(), ..rules("success_factors") };
+        let Verdict::Event(event) = read_xml(&notification(), &rules).remove(0).verdict else { panic!("no event") };
+        assert_eq!(event.effective_at(&zone).unwrap().to_string(), "2026-06-30T22:00:00Z");
+    }
+}
+
+#[test]
+fn xml_and_json_are_not_taken_for_each_other() {
+    for format in Format::names().filter(|name| *name != "success_factors") {
+        let verdict = read_xml(&notification(), &rules(format)).remove(0).verdict;
+        assert_eq!(comes_of(&verdict), Refused(RejectCode::UnsupportedEncoding), "{format}");
+    }
+    let json = sample("gusto-01-employee-terminated.json");
+    assert_eq!(comes_of(&first(&json, &rules("success_factors"))), Refused(RejectCode::UnsupportedEncoding));
+    assert_eq!(comes_of(&read_xml("<a/>", &Rules::auto()).remove(0).verdict), Refused(RejectCode::Unrecognised));
 }
 
 #[test]

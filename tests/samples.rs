@@ -159,6 +159,7 @@ fn the_pages_show_what_explain_prints() {
         (include_str!("../docs/sources/merge.md"), "merge-01-employee-changed.json"),
         (include_str!("../docs/sources/adp.md"), "adp-01-work-assignment-terminate.json"),
         (include_str!("../docs/sources/ukg.md"), "ukg-01-termination-event.json"),
+        (include_str!("../docs/sources/success_factors.md"), "successfactors-01-termination-xml.record.json"),
     ] {
         assert_eq!(block(page, "text"), explained(sample, &Rules::auto()).text(), "{sample}");
     }
