@@ -315,6 +315,7 @@ fn success_factors() {
         ("<name>userId</name>", "<name>personId</name>", Refused(MissingSubject)),
         ("<name>seqNumber</name>", "<name>userId</name>", Refused(Ambiguous)),
         ("<value>82117</value>", "<value>82117</value><value>82094</value>", Refused(WrongType)),
+        ("EmpJob", "EmpEmployment", Refused(InvalidValue)),
         ("2026-07-01", "", Refused(MissingField)),
         ("2026-07-01", "07/01/2026", Refused(InvalidValue)),
         ("2026-07-01", "2026-07-01</ns3:effectiveStartDate><ns3:effectiveStartDate>2026-06-01", Refused(WrongType)),

@@ -13,7 +13,7 @@ use crate::model::event::{Action, Actor, ActorKind, Boundary, PersonEvent, Sourc
 pub(super) const ADAPTER: Adapter = Adapter {
     format: Format::SuccessFactors,
     name: "success_factors",
-    unconfirmed: Some("that effectiveStartDate is the first day without the employment"),
+    unconfirmed: Some("that effectiveStartDate is the first day of the row of a termination"),
     recognises,
     pass_over: |_: &Delivery<'_>, _| None,
     unwrap: |element| vec![element],
@@ -66,6 +66,10 @@ fn departure(
     index: usize,
     rules: &Rules,
 ) -> Result<Verdict, Reject> {
+    const ENTITY: &str = "entityType";
+    if event.required_str(ENTITY, TEXT_MAX)? != "EmpJob" {
+        return Err(event.invalid(ENTITY, "is not EmpJob: what its date means is not known"));
+    }
     let tenant = rules.agreed_tenant(None, "")?;
     let subject = members::known_as(SYSTEM, &tenant, "user_id", user(&event.object("entityKeys")?)?)?;
     let source = SourceRef {
