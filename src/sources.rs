@@ -2,7 +2,7 @@
 //!
 //! A record passes four stages, each in its own file:
 //!
-//! 1. `document`: bytes to JSON, within limits, remembering every repeated key;
+//! 1. `document`: bytes to JSON, within limits, remembering every repeated key; `xml` does the same for the format that is XML;
 //! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge) are taken off;
 //! 3. the format's own envelope is taken off, and
 //! 4. each element is classified: both are the format's file (`canonical`, `okta`, …), listed in `ADAPTERS`.
@@ -10,30 +10,43 @@
 //! A new format is one file with one `Adapter`. Nothing here does I/O or reads the clock, and whatever a record
 //! holds, the answer is a reading: there is no error to handle and nothing panics.
 
+pub mod adp;
 pub mod auth0;
+pub mod bamboohr;
 pub mod canonical;
 mod carrier;
+mod dates;
 mod document;
 pub mod entra;
 pub mod explain;
 pub mod google;
+pub mod gusto;
+pub mod hibob;
 pub mod jump_cloud;
 pub mod keycloak;
 mod members;
+pub mod merge;
 pub mod okta;
 pub mod one_login;
 pub mod own_sample;
+pub mod personio;
 pub mod ping_one;
 pub mod record_file;
+pub mod success_factors;
+pub mod ukg;
 mod verdict;
+pub mod workday;
+mod xml;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::model::event::{Boundary, PERSON_EVENT_TYPE};
+use crate::model::event::{Action, Boundary, PERSON_EVENT_TYPE};
 
 use carrier::{Delivery, Element};
+use document::Document;
+use members::Members;
 pub use verdict::{About, Reading, Reject, RejectCode, Verdict};
 
 /// Longest record value that is read, in bytes. Longer ones are refused before anything is parsed.
@@ -92,6 +105,17 @@ impl Rules {
         }
     }
 
+    /// The tenant: the configured one, which the record must agree with if it names one, and does so at `place`.
+    fn agreed_tenant(&self, named: Option<&str>, place: &str) -> Result<String, Reject> {
+        match (&self.tenant, named) {
+            (Some(ours), Some(named)) if ours != named => {
+                Err(Reject::new(RejectCode::OtherTenant, format!("`{place}` is not the source's `tenant`")))
+            }
+            (Some(ours), _) => Ok(ours.clone()),
+            (None, named) => Ok(named.unwrap_or("unknown").to_owned()),
+        }
+    }
+
     fn accepts_type(&self, name: &str) -> bool {
         name == PERSON_EVENT_TYPE || self.types.iter().any(|accepted| accepted == name)
     }
@@ -122,6 +146,24 @@ pub enum Format {
     OneLogin,
     /// PingOne's audit activities.
     PingOne,
+    /// BambooHR's webhooks.
+    Bamboohr,
+    /// Workday's reports and `Get_Workers`.
+    Workday,
+    /// Personio's webhooks.
+    Personio,
+    /// HiBob's webhooks.
+    Hibob,
+    /// Gusto's webhooks.
+    Gusto,
+    /// Merge's webhooks about employees.
+    Merge,
+    /// ADP's event notifications.
+    Adp,
+    /// UKG Pro's webhooks.
+    Ukg,
+    /// SAP SuccessFactors' event notifications.
+    SuccessFactors,
 }
 
 impl Format {
@@ -146,9 +188,24 @@ impl Format {
         self.adapter().and_then(|adapter| adapter.unconfirmed)
     }
 
+    /// What its records are written in; with [`Format::Auto`] a record shows it.
+    fn syntax(self) -> Option<Syntax> {
+        if self == Self::Auto {
+            return None;
+        }
+        Some(if self == Self::SuccessFactors { Syntax::Xml } else { Syntax::Json })
+    }
+
     fn adapter(self) -> Option<&'static Adapter> {
         ADAPTERS.iter().find(|adapter| adapter.format == self)
     }
+}
+
+/// What a record is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    Json,
+    Xml,
 }
 
 /// One format: how to recognise, unwrap and classify it.
@@ -178,7 +235,38 @@ const ADAPTERS: &[Adapter] = &[
     jump_cloud::ADAPTER,
     one_login::ADAPTER,
     ping_one::ADAPTER,
+    bamboohr::ADAPTER,
+    workday::ADAPTER,
+    personio::ADAPTER,
+    hibob::ADAPTER,
+    gusto::ADAPTER,
+    merge::ADAPTER,
+    adp::ADAPTER,
+    ukg::ADAPTER,
+    success_factors::ADAPTER,
 ];
+
+/// One row of a format's table of decisions: what a record says, and what that means.
+type Meaning = (&'static str, Action);
+
+/// The row of that name.
+fn meaning(table: &[Meaning], name: &str) -> Option<Meaning> {
+    table.iter().copied().find(|(known, _)| *known == name)
+}
+
+/// The reading of an element that says one thing, unless it is somebody else's CloudEvent.
+fn one_reading(
+    element: &Element<'_>,
+    rules: &Rules,
+    recognises: fn(&serde_json::Value) -> bool,
+    classify: impl FnOnce(&Members<'_>) -> Result<Verdict, Reject>,
+) -> Vec<Reading> {
+    let reading = not_ours(element, rules, recognises).unwrap_or_else(|| Reading {
+        element: element.place(),
+        verdict: Members::of(element.value, "").and_then(|it| classify(&it)).unwrap_or_else(Verdict::Reject),
+    });
+    vec![reading]
+}
 
 /// The reading of an element whose CloudEvent is somebody else's or cannot be read; `None` = the format may look at it.
 /// Bridges choose the type freely, so unless types are configured the data speaks for itself.
@@ -227,10 +315,10 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
     {
         return Ok(readings);
     }
-    let (document, fault) = match document::parse(value) {
+    let (document, fault) = match parse(value, rules.format) {
         Ok(document) => (document, None),
         // Its type stands in the headers and may be one that is of no interest.
-        Err(reject) if matches!(delivery, Delivery::Binary(_)) => (document::Document::default(), Some(reject)),
+        Err(reject) if matches!(delivery, Delivery::Binary(_)) => (Document::default(), Some(reject)),
         Err(reject) => return Err(reject),
     };
     let plain = !matches!(delivery, Delivery::Binary(_));
@@ -274,6 +362,21 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
         }
     }
     Ok(readings)
+}
+
+/// The value as a tree, if it is written in what the format is.
+fn parse(value: &[u8], format: Format) -> Result<Document, Reject> {
+    let refused = |found: &str, wanted: &str| {
+        let detail = format!("the value is {found}, and records of the format {} are {wanted}", format.as_str());
+        Err(Reject::new(RejectCode::UnsupportedEncoding, detail))
+    };
+    let syntax = if xml::is_xml(value) { Syntax::Xml } else { Syntax::Json };
+    match (syntax, format.syntax()) {
+        (Syntax::Xml, Some(Syntax::Json)) => refused("XML", "JSON"),
+        (Syntax::Json, Some(Syntax::Xml)) => refused("not XML", "XML"),
+        (Syntax::Xml, Some(Syntax::Xml) | None) => xml::parse(value),
+        (Syntax::Json, Some(Syntax::Json) | None) => document::parse(value),
+    }
 }
 
 fn too_many(what: &str, first: &str) -> Reject {

@@ -104,7 +104,7 @@ fn the_intake_reads_what_explain_explains() {
         for (reading, row) in readings.iter().zip(&explained.rows) {
             assert_eq!(reading.element, row.element, "{}", expected.file);
             let is_event = matches!(reading.verdict, Verdict::Event(_));
-            assert_eq!(is_event, row.effective_at.is_some(), "{} {}", expected.file, row.element);
+            assert_eq!(is_event, row.kind.is_some(), "{} {}", expected.file, row.element);
         }
     }
 }
@@ -151,6 +151,15 @@ fn the_pages_show_what_explain_prints() {
         (include_str!("../docs/sources/jump_cloud.md"), "jumpcloud-01-user-delete.json"),
         (include_str!("../docs/sources/one_login.md"), "onelogin-01-webhook-array.json"),
         (include_str!("../docs/sources/ping_one.md"), "pingone-01-user-deleted.json"),
+        (include_str!("../docs/sources/bamboohr.md"), "bamboohr-01-field-based-updated.json"),
+        (include_str!("../docs/sources/workday.md"), "workday-01-raas-report.json"),
+        (include_str!("../docs/sources/personio.md"), "personio-01-employment-terminated.json"),
+        (include_str!("../docs/sources/hibob.md"), "hibob-01-employee-left.json"),
+        (include_str!("../docs/sources/gusto.md"), "gusto-01-employee-terminated.json"),
+        (include_str!("../docs/sources/merge.md"), "merge-01-employee-changed.json"),
+        (include_str!("../docs/sources/adp.md"), "adp-01-work-assignment-terminate.json"),
+        (include_str!("../docs/sources/ukg.md"), "ukg-01-termination-event.json"),
+        (include_str!("../docs/sources/success_factors.md"), "successfactors-01-termination-xml.record.json"),
     ] {
         assert_eq!(block(page, "text"), explained(sample, &Rules::auto()).text(), "{sample}");
     }

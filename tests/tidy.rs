@@ -94,6 +94,11 @@ const BORDERS: &[Border] = &[
         why: "backoff is unmaintained; src/engine/retry.rs keeps it replaceable",
     },
     Border {
+        names: &["quick_xml"],
+        nowhere_in: Files { of: &[""], but: &["sources/xml"] },
+        why: "src/sources/xml.rs alone reads XML, and refuses what is dangerous in it",
+    },
+    Border {
         names: &["rdkafka"],
         nowhere_in: Files { of: &[""], but: &["kafka", "trial", "config"] },
         why: "src/kafka/ alone speaks to brokers (trial/ starts them, config/ has librdkafka check its properties)",

@@ -6,7 +6,7 @@ use super::Engine;
 use super::case::{Case, Dated, Digest, Opening, Phase, case_id, cause};
 use super::identity::engagement_key;
 use super::policy::OnSuspended;
-use crate::model::event::{Action, AddressKind, Normalised};
+use crate::model::event::{Action, AddressKind, Normalised, PersonEvent};
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode};
 use crate::model::{CaseId, PersonId};
 
@@ -78,7 +78,7 @@ impl Engine {
                         undated.push(id);
                     }
                     for id in undated {
-                        self.park(now, id, HoldReason::UnknownDate, "a date in a zone that is not known");
+                        self.park(now, id, HoldReason::UnknownDate, why_undated(&normalised.event));
                     }
                 }
                 Some(at) if at > now => self.schedule(now, id, found.person, &normalised, at),
@@ -446,6 +446,14 @@ impl Engine {
             self.touch_case(id);
             self.review_holds(now, id);
         }
+    }
+}
+
+/// Why nobody knows when a departure takes effect.
+fn why_undated(event: &PersonEvent) -> &'static str {
+    match event.effective {
+        Some(_) => "a date in a zone that is not known",
+        None => "the source says that the person will leave, and not on which day",
     }
 }
 

@@ -35,11 +35,16 @@ pub(super) struct Document {
     pub(super) repeated: Vec<Place>,
 }
 
+/// The value as the text that it has to be.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Reject> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        Reject::new(RejectCode::InvalidUtf8, format!("the value is not UTF-8 from byte {} on", error.valid_up_to()))
+    })
+}
+
 /// Parses exactly one document.
 pub(super) fn parse(bytes: &[u8]) -> Result<Document, Reject> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        Reject::new(RejectCode::InvalidUtf8, format!("the value is not UTF-8 from byte {} on", error.valid_up_to()))
-    })?;
+    let text = utf8(bytes)?;
     let found = Found::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let parsed = Node { found: &found, path: Path::Root, depth: 0 }

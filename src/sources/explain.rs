@@ -59,7 +59,7 @@ pub struct Explanation {
     pub kind: Option<Decision>,
     /// Whom it names.
     pub subject: Named,
-    /// When it takes effect.
+    /// When it takes effect; none = the event does not say on which day.
     #[serde(serialize_with = "with_milliseconds")]
     pub effective_at: Option<Timestamp>,
     /// The source's own id of the event.
@@ -203,7 +203,11 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
     let with_address = if stated == Decision::Deprovision && is_later { Decision::Schedule } else { stated };
     let (decision, kind) = if event.resolved { (with_address, stated) } else { (Decision::NeedsLookup, with_address) };
     let says_only_that_something_changed = !event.resolved && !event.subject.emails.is_empty();
-    let meaning = if says_only_that_something_changed { "it does not say what changed" } else { decision.meaning() };
+    let meaning = match effective_at {
+        None => "it does not say on which day",
+        Some(_) if says_only_that_something_changed => "it does not say what changed",
+        Some(_) => decision.meaning(),
+    };
     let mut subject = named(&event.subject);
     let new = event.identity_change.iter().flat_map(|change| [&change.from, &change.to]);
     for address in new {

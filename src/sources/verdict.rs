@@ -43,6 +43,16 @@ pub enum Verdict {
     Reject(Reject),
 }
 
+impl Verdict {
+    pub(super) fn ignored(reason: &'static str) -> Self {
+        Self::Ignore { reason: reason.into(), about: None }
+    }
+
+    pub(super) fn event(event: PersonEvent) -> Self {
+        Self::Event(Box::new(event))
+    }
+}
+
 /// What an ignored element is about; for people to read, never to act on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About {
@@ -86,6 +96,8 @@ pub enum RejectCode {
     InvalidUtf8,
     /// Not one JSON document.
     MalformedJson,
+    /// Not one XML document, or one with a part that is never read.
+    MalformedXml,
     /// A key stands more than once in one object.
     DuplicateKey,
     /// A header that may stand once stands more often.
@@ -120,12 +132,13 @@ pub enum RejectCode {
 
 impl RejectCode {
     /// All, for the documentation and the metric's labels.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::TooLarge,
         Self::TooManyElements,
         Self::TooDeep,
         Self::InvalidUtf8,
         Self::MalformedJson,
+        Self::MalformedXml,
         Self::DuplicateKey,
         Self::DuplicateHeader,
         Self::Unrecognised,
@@ -151,6 +164,7 @@ impl RejectCode {
             Self::TooDeep => "too_deep",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::MalformedJson => "malformed_json",
+            Self::MalformedXml => "malformed_xml",
             Self::DuplicateKey => "duplicate_key",
             Self::DuplicateHeader => "duplicate_header",
             Self::Unrecognised => "unrecognised",

@@ -29,6 +29,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "envelope", run: sources::envelope },
     Target { name: "canonical", run: sources::canonical },
     Target { name: "okta", run: sources::okta },
+    Target { name: "xml", run: sources::xml },
     Target { name: "event", run: records::event },
     Target { name: "state", run: records::state },
     Target { name: "command", run: records::command },
