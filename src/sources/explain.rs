@@ -163,7 +163,7 @@ pub fn answer(question: &Question<'_>) -> Answer {
 
 /// Explains a record.
 pub fn explain(record: &Record<'_>, rules: &Rules, now: Timestamp) -> Answer {
-    let readings = read_with(record, rules, Thoroughness::Full);
+    let readings = read_with(record, rules, None, Thoroughness::Full);
     Answer { rows: readings.into_iter().map(|reading| row(reading, rules, now)).collect() }
 }
 
