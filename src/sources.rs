@@ -259,7 +259,11 @@ fn read_record(
     };
     let value = match decoded {
         Decoded::Text(value) => value,
-        Decoded::Document(document) => {
+        Decoded::Document(mut document) => {
+            // Avro cannot leave a member out, and the canonical event knows no null.
+            if rules.format == Format::Canonical {
+                document::leave_nulls_out(&mut document.root);
+            }
             return read_document(record, &delivery.decoded(), &document, None, rules);
         }
     };

@@ -49,6 +49,18 @@ pub(super) fn is_too_deep(root: &Value) -> Option<Reject> {
     (!fits(root, DEPTH_MAX)).then(|| Reject::new(RejectCode::TooDeep, detail()))
 }
 
+/// Takes every member that is null out of its object.
+pub(super) fn leave_nulls_out(root: &mut Value) {
+    match root {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(leave_nulls_out);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_nulls_out),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 /// Parses exactly one document.
 pub(super) fn parse(bytes: &[u8]) -> Result<Document, Reject> {
     let text = std::str::from_utf8(bytes).map_err(|error| {

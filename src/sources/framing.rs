@@ -179,7 +179,7 @@ fn foreign(headers: &[Header<'_>], value: &[u8]) -> Result<(), Reject> {
 }
 
 /// Whether this can only be JSON.
-fn is_text(value: &[u8]) -> bool {
+pub(super) fn is_text(value: &[u8]) -> bool {
     matches!(value.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 

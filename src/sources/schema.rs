@@ -167,4 +167,127 @@ mod tests {
             assert_eq!(base64(bytes), text);
         }
     }
+
+    mod by_record {
+        use apache_avro::types::Value as Avro;
+        use apache_avro::writer::datum::GenericDatumWriter;
+        use serde_json::json;
+
+        use super::super::*;
+        use crate::sources::{Format, Framing, Header, Reading, Record, Rules, Verdict, read, read_by, schema_of};
+
+        fn rules() -> Rules {
+            Rules { format: Format::Canonical, framing: Framing::Confluent, ..Rules::auto() }
+        }
+
+        fn text(kind: SchemaKind, schema: &Value) -> SchemaText {
+            SchemaText { kind, text: schema.to_string(), references: Vec::new() }
+        }
+
+        fn record_of(name: &str, fields: &[(&str, Value)]) -> Value {
+            let fields: Vec<_> = fields.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
+            json!({"type": "record", "name": name, "fields": fields})
+        }
+
+        /// A canonical event in Avro, which has to name what is not there.
+        fn event() -> (SchemaText, Vec<u8>) {
+            let maybe = json!(["null", "string"]);
+            let address = record_of("Address", &[("value", json!("string")), ("kind", json!("string"))]);
+            let subject = record_of(
+                "Subject",
+                &[("person_key", json!("string")), ("emails", json!({"type": "array", "items": address}))],
+            );
+            let names = ["system", "tenant", "event_type", "event_id"];
+            let source = record_of("Source", &names.map(|name| (name, json!("string"))));
+            let schema = record_of(
+                "Event",
+                &[
+                    ("schema_version", json!("int")),
+                    ("action", json!({"type": "enum", "name": "Action", "symbols": ["deprovision"]})),
+                    ("occurred_at", json!({"type": "long", "logicalType": "timestamp-millis"})),
+                    ("reason", maybe),
+                    ("subject", subject),
+                    ("source", source),
+                ],
+            );
+            let members = |members: Vec<(&str, Avro)>| {
+                Avro::Record(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            };
+            let text_of = |text: &str| Avro::String(text.to_owned());
+            let address = members(vec![("value", text_of("priya@larkspur.example")), ("kind", text_of("work"))]);
+            let value = members(vec![
+                ("schema_version", Avro::Int(1)),
+                ("action", Avro::Enum(0, "deprovision".to_owned())),
+                ("occurred_at", Avro::TimestampMillis(1_780_063_391_902)),
+                ("reason", Avro::Union(0, Box::new(Avro::Null))),
+                (
+                    "subject",
+                    members(vec![("person_key", text_of("hr:larkspur:1")), ("emails", Avro::Array(vec![address]))]),
+                ),
+                ("source", members(names.map(|name| (name, text_of("hr"))).to_vec())),
+            ]);
+            let compiled = apache_avro::Schema::parse_str(&schema.to_string()).unwrap();
+            let body = GenericDatumWriter::builder(&compiled).build().unwrap().write_value_to_vec(value).unwrap();
+            (text(SchemaKind::Avro, &schema), body)
+        }
+
+        fn only(mut readings: Vec<Reading>) -> Verdict {
+            assert_eq!(readings.len(), 1, "{readings:?}");
+            readings.remove(0).verdict
+        }
+
+        fn code(verdict: &Verdict) -> Option<RejectCode> {
+            if let Verdict::Reject(reject) = verdict { Some(reject.code) } else { None }
+        }
+
+        #[test]
+        fn a_format_does_not_know_how_its_records_were_written() {
+            let (schema, body) = event();
+            let value = [&b"\0\0\0\0\x07"[..], &body].concat();
+            // The content type names what the value was before it was decoded.
+            let headers: [Header<'_>; 5] = [
+                ("ce_specversion", Some(b"1.0")),
+                ("ce_id", Some(b"1")),
+                ("ce_source", Some(b"urn:hr")),
+                ("ce_type", Some(b"heroku-deprovisioner.person.v1")),
+                ("content-type", Some(b"application/avro")),
+            ];
+            for headers in [&[][..], &headers] {
+                let record = Record { value: Some(&value), headers, ..Record::default() };
+                assert_eq!(schema_of(&record, &rules()), Some(SchemaId::Number(7)));
+                let verdict = only(read_by(&Schema::compile(&schema), &record, &rules()));
+                let Verdict::Event(event) = verdict else { panic!("{verdict:?}") };
+                assert_eq!(event.occurred_at.to_string(), "2026-05-29T14:03:11.902Z");
+                assert_eq!(event.reason, None);
+                assert_eq!(event.subject.emails[0].value.expose(), "priya@larkspur.example");
+            }
+        }
+
+        #[test]
+        fn json_behind_an_id_is_read_as_it_stands() {
+            let json = Schema::compile(&text(SchemaKind::Json, &json!({"type": "object"})));
+            let value = b"\0\0\0\0\x07{\"action\":1,\"action\":2}";
+            let record = Record { value: Some(value), ..Record::default() };
+            assert_eq!(code(&only(read_by(&json, &record, &rules()))), Some(RejectCode::DuplicateKey));
+        }
+
+        #[test]
+        fn what_cannot_be_decoded_is_refused_and_a_tombstone_is_not() {
+            let (schema, _) = event();
+            let record = Record { value: Some(b"\0\0\0\0\x07\x02"), ..Record::default() };
+            let by = |schema: &Schema| code(&only(read_by(schema, &record, &rules())));
+            assert_eq!(by(&Schema::compile(&schema)), Some(RejectCode::Undecodable));
+            assert_eq!(by(&Schema::unknown(SchemaId::Number(7))), Some(RejectCode::UnknownSchema));
+            let broken = SchemaText { text: "{".to_owned(), ..schema };
+            assert_eq!(by(&Schema::compile(&broken)), Some(RejectCode::UnusableSchema));
+            assert_eq!(code(&only(read(&record, &rules()))), Some(RejectCode::UnknownSchema), "nobody asked for it");
+
+            let tombstone = Record::default();
+            assert_eq!(schema_of(&tombstone, &rules()), None);
+            assert!(matches!(only(read(&tombstone, &rules())), Verdict::Ignore { .. }));
+            let plain = Record { value: Some(b"{}"), ..Record::default() };
+            assert_eq!(schema_of(&plain, &rules()), None);
+            assert_eq!(code(&only(read(&plain, &rules()))), Some(RejectCode::UnexpectedFraming));
+        }
+    }
 }
