@@ -2,6 +2,7 @@
 #![cfg(feature = "service")]
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -214,4 +215,51 @@ async fn a_schema_is_asked_for_once_and_trouble_again_and_again() {
     while !matches!(known(&registry, 4).await, Lookup::Known(_)) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Runs `explain` as the source `hr`, whose values are framed, on a file with these bytes.
+async fn explained(url: &str, name: &str, bytes: &[u8]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "config_version = 1\n[kafka]\nbootstrap_servers = \"b:1\"\n[people]\ncompany_domains = [\"a.example\"]\n\
+         [schema_registries.main]\nurl = \"{url}\"\n[[sources]]\nname = \"hr\"\ntopic = \"hr\"\n\
+         format = \"keycloak\"\ntenant = \"larkspur\"\nschema_registry = \"main\"\n"
+    );
+    std::fs::write(folder.path().join("heroku-deprovisioner.toml"), config).unwrap();
+    std::fs::write(folder.path().join(name), bytes).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_heroku-deprovisioner"));
+    command.args(["explain", "--source", "hr", name]).current_dir(folder.path()).env_clear();
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn explain_asks_the_registry_of_the_source() {
+    let answers = Answers::default();
+    let url = answers.serve().await;
+    let schema = json!({"type": "record", "name": "Event", "fields": [
+        {"name": "type", "type": "string"}, {"name": "realmName", "type": "string"},
+        {"name": "time", "type": "long"}, {"name": "userId", "type": "string"}]});
+    answers.set("/schemas/ids/1", 200, &json!({"schema": schema.to_string()}));
+    answers.set("/schemas/ids/3", 404, &json!({"error_code": 40403}));
+    let body = b"\x0aLOGIN\x10larkspur\xbc\xfb\xe7\xc4\xce\x67\x02u";
+    let framed = |id: u8, body: &[u8]| [&[0, 0, 0, 0, id], body].concat();
+    let (code, said) = explained(&url, "value", &framed(1, body)).await;
+    assert!(code == Some(0) && said.starts_with("whole value: ignore"), "{said}");
+    let (code, said) = explained(&url, "value", &framed(1, b"\x0aLO")).await;
+    assert!(code == Some(65) && said.contains("undecodable: cut off at `type`"), "{said}");
+    let (code, said) = explained(&url, "value", &framed(3, body)).await;
+    assert!(code == Some(65) && said.contains("unknown_schema: the registry knows no schema 3"), "{said}");
+    let (code, said) = explained(&url, "value", &framed(2, body)).await;
+    assert!(code == Some(69) && said.contains("schema registry main: it answers 404 Not Found"), "{code:?} {said}");
+    let record = b"{\"value_base64\":\"AAAAAAEKTE9HSU4QbGFya3NwdXI=\"}";
+    let (code, said) = explained(&url, "x.record.json", record).await;
+    assert!(code == Some(65) && said.contains("undecodable: no whole number at `time`"), "{said}");
+
+    // A text is what other tools have decoded; nobody is asked.
+    answers.asked();
+    let (code, said) = explained(&url, "value", b"{\"type\":\"LOGIN\",\"realmName\":\"larkspur\",\"time\":1}").await;
+    assert!(code == Some(0) && said.starts_with("whole value: ignore"), "{said}");
+    assert_eq!(answers.asked(), []);
 }
