@@ -4,7 +4,7 @@
 //!   So nothing is lost; after a crash or a rebalance some elements come twice, and the worker knows them again.
 //! * One bad element becomes one dead letter; its neighbours and the next record go on.
 //! * A partition that was taken away is not committed any more: its next owner may be further already.
-//! * A record whose schema cannot be had yet is neither passed over nor refused: its partition waits ([`waiting`]).
+//! * A record whose schema cannot be had yet is neither passed over nor refused: its partition waits (`waiting`).
 
 mod figures;
 mod reading;
