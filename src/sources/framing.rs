@@ -154,7 +154,7 @@ fn sensible(id: u32) -> Result<SchemaId, Reject> {
     if id == 0 {
         return Err(unexpected(
             "the schema id is 0; Apicurio's serializers write 8 bytes unless they are set to ids of 4 bytes \
-             (`Legacy4ByteIdHandler`, in newer ones `Default4ByteIdHandler`)",
+             (`Legacy4ByteIdHandler`, in newer ones `Default4ByteIdHandler`, of the `contentId`)",
         ));
     }
     Ok(SchemaId::Number(id))
