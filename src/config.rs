@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use self::duration::{DurationError, parse_duration};
@@ -32,7 +33,7 @@ pub use self::settings::{Setting, Settings, Step};
 use crate::model::Email;
 use crate::model::event::Boundary;
 use crate::model::outcome::Mode;
-use crate::sources::{Format, Rules};
+use crate::sources::{Format, Framing, Rules};
 use crate::telemetry::{LogFormat, LogSettings};
 
 /// Where the file is looked for when nobody names one, in this order.
@@ -59,6 +60,9 @@ pub struct Config {
     /// Further clusters, by name.
     #[serde(default)]
     pub kafka_clusters: BTreeMap<String, Cluster>,
+    /// Schema registries, by name.
+    #[serde(default)]
+    pub schema_registries: BTreeMap<String, SchemaRegistry>,
     /// What is read.
     #[serde(default)]
     pub sources: Vec<Source>,
@@ -159,6 +163,28 @@ pub struct Cluster {
     pub properties: BTreeMap<String, String>,
 }
 
+/// One entry of `schema_registries`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaRegistry {
+    /// Where it is, without a slash at the end.
+    #[serde(deserialize_with = "without_slash")]
+    pub url: String,
+    username_file: Option<PathBuf>,
+    password_file: Option<PathBuf>,
+    /// The user name; not configured = it asks for none.
+    #[serde(skip)]
+    pub username: Option<Secret>,
+    /// The password.
+    #[serde(skip)]
+    pub password: Option<Secret>,
+    /// Who alone may vouch for it; absent = whom the system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// Time for one answer.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub timeout: SignedDuration,
+}
+
 /// One entry of `sources`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,6 +197,8 @@ pub struct Source {
     pub cluster: Option<String>,
     /// How its records are read.
     pub format: Format,
+    /// Its registry in `schema_registries`; absent = its values are not framed.
+    pub schema_registry: Option<String>,
     /// The organisation's account at the source.
     pub tenant: String,
     /// CloudEvents types accepted besides the canonical one.
@@ -417,6 +445,11 @@ impl Config {
             cluster.sasl_username = secret(&format!("{path}.sasl_username"), &cluster.sasl_username_file);
             cluster.sasl_password = secret(&format!("{path}.sasl_password"), &cluster.sasl_password_file);
         }
+        for (name, registry) in &mut config.schema_registries {
+            let path = format!("schema_registries.{}", settings::toml_key(name));
+            registry.username = secret(&format!("{path}.username"), &registry.username_file);
+            registry.password = secret(&format!("{path}.password"), &registry.password_file);
+        }
         validate::check(&config, &mut problems);
         if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
     }
@@ -472,6 +505,7 @@ impl Source {
         Rules {
             name: self.name.clone(),
             format: self.format,
+            framing: if self.schema_registry.is_some() { Framing::Confluent } else { Framing::Plain },
             tenant: Some(self.tenant.clone()),
             types: self.types.clone(),
             zone: self.time_zone(),
@@ -517,6 +551,21 @@ impl Cluster {
 
     fn uses_sasl(&self) -> bool {
         self.security_protocol.starts_with("SASL")
+    }
+}
+
+impl SchemaRegistry {
+    /// User name and password, as they are now; `None` = it asks for none.
+    ///
+    /// # Errors
+    /// When one of them is not at hand.
+    pub fn credentials(&self) -> Result<Option<(SecretString, SecretString)>, SecretError> {
+        match (&self.username, &self.password) {
+            (Some(username), Some(password)) if username.is_configured() || password.is_configured() => {
+                Ok(Some((username.read()?, password.read()?)))
+            }
+            _ => Ok(None),
+        }
     }
 }
 
@@ -627,6 +676,31 @@ tenant = "larkspur.okta.com"
             error.contains("`sources[0].format` wants \"canonical\", \"okta\", ") && error.contains(", found \"auto\""),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_source_is_framed_when_it_names_a_registry() {
+        let registry = "[schema_registries.main]\nurl = \"https://registry.example/apis/ccompat/v7/\"\n";
+        let file = format!("{LEAST}{SOURCE}schema_registry = \"main\"\n{registry}");
+        let config = parse(&file).unwrap();
+        assert_eq!(config.sources[0].rules().framing, Framing::Confluent);
+        let found = &config.schema_registries["main"];
+        assert_eq!((found.url.as_str(), found.timeout.as_secs()), ("https://registry.example/apis/ccompat/v7", 5));
+        assert!(found.credentials().unwrap().is_none());
+        assert_eq!(parse(&format!("{LEAST}{SOURCE}")).unwrap().sources[0].rules().framing, Framing::Plain);
+
+        let secrets = [
+            ("HEROKU_DEPROVISIONER__SCHEMA_REGISTRIES__MAIN__USERNAME", "us3r"),
+            ("HEROKU_DEPROVISIONER__SCHEMA_REGISTRIES__MAIN__PASSWORD", "passw0rd"),
+        ];
+        let config = with(&file, secrets).unwrap();
+        let (username, password) = config.schema_registries["main"].credentials().unwrap().unwrap();
+        assert_eq!((username.expose_secret(), password.expose_secret()), ("us3r", "passw0rd"));
+        assert!(!format!("{config:?}").contains("passw0rd"));
+        let half = with(&file, [secrets[0]]).unwrap().schema_registries["main"].credentials().unwrap_err();
+        assert!(half.to_string().starts_with("no `schema_registries.main.password`"), "{half}");
+        let error = errors(&format!("{file}password = \"passw0rd\"\n"));
+        assert!(error.contains("use `schema_registries.main.password_file`") && !error.contains("passw0rd"), "{error}");
     }
 
     #[test]
@@ -808,6 +882,22 @@ tenant = "larkspur.okta.com"
             (
                 format!("{LEAST}{SOURCE}cluster = \"hr\"\n"),
                 "x.toml:12:11: `sources[0].cluster` is \"hr\", and there is no [kafka_clusters.hr]",
+            ),
+            (
+                format!("{LEAST}{SOURCE}schema_registry = \"main\"\n"),
+                "x.toml:12:19: `sources[0].schema_registry` is \"main\", and there is no [schema_registries.main]",
+            ),
+            (
+                format!("{LEAST}[schema_registries.main]\nurl = \"http://registry:8081\"\npassword_file = \"p\"\n"),
+                "x.toml:8:17: `schema_registries.main.password_file` would go over the network in the clear",
+            ),
+            (
+                format!("{LEAST}[schema_registries.main]\nurl = \"http://registry:8081\"\nca_file = \"ca.pem\"\n"),
+                "x.toml:8:11: `schema_registries.main.ca_file` has no effect without https",
+            ),
+            (
+                format!("{LEAST}[schema_registries.main]\nurl = \"https://registry:8081\"\ntimeout = \"0s\"\n"),
+                "x.toml:8:11: `schema_registries.main.timeout` must be more than nothing",
             ),
             (
                 format!("{LEAST}{}", SOURCE.replace("okta.system-log", "heroku-deprovisioner.outcomes")),

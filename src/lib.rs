@@ -4,7 +4,7 @@
 //!
 //! * [`model`]: the words of the domain as types. [`engine`]: the decisions, pure. [`sources`]: vendors' records to
 //!   events. [`wire`]: our own records to bytes and back.
-//! * `heroku`, `kafka`, `http`, `telemetry`, `config`: the shell, each alone in knowing one outside thing.
+//! * `heroku`, `kafka`, `registry`, `http`, `telemetry`, `config`: the shell, each alone in knowing one outside thing.
 //! * `driver`: the worker's loop. `service`: one instance, wired. `commands`: the command line.
 //! * `simulator`: a faithful Heroku, for trying and testing.
 
@@ -37,6 +37,8 @@ pub mod heroku;
 pub mod http;
 #[cfg(feature = "service")]
 pub mod kafka;
+#[cfg(feature = "service")]
+pub mod registry;
 #[cfg(feature = "service")]
 pub mod service;
 #[cfg(feature = "service")]

@@ -2,7 +2,8 @@
 //!
 //! A record passes four stages, each in its own file:
 //!
-//! 1. `document`: bytes to JSON, within limits, remembering every repeated key; `xml` does the same for the format that is XML;
+//! 1. `framing`, `document` and `xml`: bytes to one tree, within limits, remembering every repeated key; what is framed for
+//!    a schema registry is decoded by its schema (`schema`) to the same tree;
 //! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge) are taken off;
 //! 3. the format's own envelope is taken off, and
 //! 4. each element is classified: both are the format's file (`canonical`, `okta`, …), listed in `ADAPTERS`.
@@ -19,6 +20,7 @@ mod dates;
 mod document;
 pub mod entra;
 pub mod explain;
+mod framing;
 pub mod google;
 pub mod gusto;
 pub mod hibob;
@@ -32,6 +34,7 @@ pub mod own_sample;
 pub mod personio;
 pub mod ping_one;
 pub mod record_file;
+pub mod schema;
 pub mod success_factors;
 pub mod ukg;
 mod verdict;
@@ -46,7 +49,10 @@ use crate::model::event::{Action, Boundary, PERSON_EVENT_TYPE};
 
 use carrier::{Delivery, Element};
 use document::Document;
+use framing::Framed;
+pub use framing::{Framing, SchemaId};
 use members::Members;
+use schema::{Decoded, Schema};
 pub use verdict::{About, Reading, Reject, RejectCode, Verdict};
 
 /// Longest record value that is read, in bytes. Longer ones are refused before anything is parsed.
@@ -81,6 +87,8 @@ pub struct Rules {
     pub name: String,
     /// The format of its records.
     pub format: Format,
+    /// How their values are written.
+    pub framing: Framing,
     /// The organisation's account there; a record that names another one is refused. `None`, which no configuration
     /// yields, takes whatever tenant the record names.
     pub tenant: Option<String>,
@@ -98,6 +106,7 @@ impl Rules {
         Self {
             name: "auto".to_owned(),
             format: Format::Auto,
+            framing: Framing::Plain,
             tenant: None,
             types: Vec::new(),
             zone: TimeZone::UTC,
@@ -281,7 +290,21 @@ fn not_ours(element: &Element<'_>, rules: &Rules, recognises: fn(&serde_json::Va
 
 /// Reads a record. There is at least one reading, in the order of the record's elements.
 pub fn read(record: &Record<'_>, rules: &Rules) -> Vec<Reading> {
-    read_with(record, rules, Thoroughness::PassOver)
+    read_with(record, rules, None, Thoroughness::PassOver)
+}
+
+/// The schema without which a record cannot be read; `None` = it can be, or it is refused, without one.
+pub fn schema_of(record: &Record<'_>, rules: &Rules) -> Option<SchemaId> {
+    let value = record.value.filter(|value| value.len() <= VALUE_BYTES_MAX)?;
+    match framing::take_off(rules.framing, record.headers, value) {
+        Ok(Framed::Schema(frame)) => Some(frame.schema),
+        Ok(Framed::Plain(_)) | Err(_) => None,
+    }
+}
+
+/// Reads a record by the schema that [`schema_of`] named.
+pub fn read_by(schema: &Schema, record: &Record<'_>, rules: &Rules) -> Vec<Reading> {
+    read_with(record, rules, Some(schema), Thoroughness::PassOver)
 }
 
 /// Whether records that hold nothing relevant are read in full.
@@ -291,14 +314,19 @@ enum Thoroughness {
     Full,
 }
 
-fn read_with(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -> Vec<Reading> {
-    match read_record(record, rules, thoroughness) {
+fn read_with(record: &Record<'_>, rules: &Rules, schema: Option<&Schema>, thoroughness: Thoroughness) -> Vec<Reading> {
+    match read_record(record, rules, schema, thoroughness) {
         Ok(readings) => readings,
         Err(reject) => vec![Reading::reject(String::new(), reject)],
     }
 }
 
-fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -> Result<Vec<Reading>, Reject> {
+fn read_record(
+    record: &Record<'_>,
+    rules: &Rules,
+    schema: Option<&Schema>,
+    thoroughness: Thoroughness,
+) -> Result<Vec<Reading>, Reject> {
     let Some(value) = record.value else {
         return Ok(vec![Reading::ignore("value".to_owned(), "a tombstone: the record has no value")]);
     };
@@ -309,6 +337,24 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
         ));
     }
     let delivery = Delivery::of(record.headers)?;
+    let decoded = match (framing::take_off(rules.framing, record.headers, value)?, schema) {
+        (Framed::Plain(value), _) => Decoded::Text(value),
+        (Framed::Schema(frame), Some(schema)) => schema.decode(&frame)?,
+        (Framed::Schema(frame), None) => {
+            let detail = format!("schema {} was not asked for", frame.schema);
+            return Err(Reject::new(RejectCode::UnknownSchema, detail));
+        }
+    };
+    let value = match decoded {
+        Decoded::Text(value) => value,
+        Decoded::Document(mut document) => {
+            // Avro cannot leave a member out, and the canonical event knows no null.
+            if rules.format == Format::Canonical {
+                document::leave_nulls_out(&mut document.root);
+            }
+            return read_document(record, &delivery.decoded(), &document, None, rules);
+        }
+    };
     if thoroughness == Thoroughness::PassOver
         && let Some(adapter) = rules.format.adapter()
         && let Some(readings) = (adapter.pass_over)(&delivery, value)
@@ -321,6 +367,17 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
         Err(reject) if matches!(delivery, Delivery::Binary(_)) => (Document::default(), Some(reject)),
         Err(reject) => return Err(reject),
     };
+    read_document(record, &delivery, &document, fault, rules)
+}
+
+/// `fault` says why the data of a binary CloudEvent could not be parsed.
+fn read_document(
+    record: &Record<'_>,
+    delivery: &Delivery<'_>,
+    document: &Document,
+    fault: Option<Reject>,
+    rules: &Rules,
+) -> Result<Vec<Reading>, Reject> {
     let plain = !matches!(delivery, Delivery::Binary(_));
     // Counted here too: what is in them may be nothing at all.
     if let serde_json::Value::Array(items) = &document.root
@@ -330,7 +387,7 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
         return Err(too_many("elements", &format!("[{ELEMENTS_MAX}]")));
     }
     let mut found = Vec::new();
-    for element in carrier::unwrap(&delivery, record.arrived_at, &document.root, fault) {
+    for element in carrier::unwrap(delivery, record.arrived_at, &document.root, fault) {
         match adapter_for(&element, rules) {
             Ok(adapter) => found.extend((adapter.unwrap)(element).into_iter().map(|mut inner| {
                 let fault = inner.fault.take();

@@ -165,7 +165,7 @@ fn the_pages_show_what_explain_prints() {
     }
     let canonical = include_str!("../docs/sources/canonical.md");
     let bytes = block(canonical, "json").into_bytes();
-    let question = Question { bytes: &bytes, holds: Holds::Value, rules: &Rules::auto(), now: now() };
+    let question = Question { bytes: &bytes, holds: Holds::Value, rules: &Rules::auto(), schema: None, now: now() };
     assert_eq!(block(canonical, "text"), answer(&question).text());
 }
 
@@ -234,7 +234,7 @@ fn configured(expected: &Expected) -> Rules {
 
 fn explained(file: &str, rules: &Rules) -> Answer {
     let holds = if file.ends_with(SUFFIX) { Holds::Record } else { Holds::Value };
-    answer(&Question { bytes: &bytes(file), holds, rules, now: now() })
+    answer(&Question { bytes: &bytes(file), holds, rules, schema: None, now: now() })
 }
 
 fn record(file: &str) -> RecordFile {

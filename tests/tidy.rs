@@ -31,13 +31,17 @@ const ARROWS: &[(&str, &str)] = &[
     ("config", "model engine sources telemetry"),
     ("telemetry", "model engine clock"),
     ("heroku", "model engine config clock crash telemetry"),
-    ("kafka", "model engine sources wire config clock crash telemetry"),
+    ("registry", "engine sources config clock"),
+    ("kafka", "model engine sources wire config clock crash telemetry registry"),
     ("http", "model engine config clock telemetry status"),
     // A Heroku of its own; it shares the words, nothing else.
     ("simulator", "model clock"),
     // What ties them together.
     ("driver", "model engine sources wire config clock crash shutdown telemetry heroku kafka http status"),
-    ("service", "model engine sources wire config clock crash shutdown telemetry heroku kafka http driver status"),
+    (
+        "service",
+        "model engine sources wire config clock crash shutdown telemetry heroku registry kafka http driver status",
+    ),
     (
         "trial",
         "model engine sources wire config clock crash shutdown telemetry heroku kafka http status simulator driver service",
@@ -47,7 +51,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("cli", "model sources config exit"),
     (
         "commands",
-        "model engine sources wire config clock crash shutdown telemetry heroku kafka http status simulator driver service trial exit cli",
+        "model engine sources wire config clock crash shutdown telemetry heroku registry kafka http status simulator driver service trial exit cli",
     ),
 ];
 
@@ -105,8 +109,8 @@ const BORDERS: &[Border] = &[
     },
     Border {
         names: &["reqwest"],
-        nowhere_in: Files { of: &[""], but: &["heroku", "telemetry"] },
-        why: "src/heroku/ alone speaks HTTP as a client (and telemetry/ configures its exporter)",
+        nowhere_in: Files { of: &[""], but: &["heroku", "registry", "telemetry"] },
+        why: "src/heroku/ and src/registry/ alone speak HTTP as clients (and telemetry/ configures its exporter)",
     },
     Border {
         names: &["axum", "tower", "tower_http"],

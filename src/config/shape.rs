@@ -40,6 +40,8 @@ pub enum Shape {
     Path,
     /// An `https` address without path; `http` for the machine itself only.
     Url,
+    /// An `http` or `https` address, with a path if need be.
+    BaseUrl,
     /// IP address and port.
     Listen,
     /// `host:port`, several separated by commas.
@@ -92,7 +94,7 @@ impl Shape {
             Self::Domain => "domain".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Path => "path".to_owned(),
-            Self::Url => "URL".to_owned(),
+            Self::Url | Self::BaseUrl => "URL".to_owned(),
             Self::Listen => "IP address and port".to_owned(),
             Self::Servers => "host:port, …".to_owned(),
             Self::Topic => "topic".to_owned(),
@@ -125,6 +127,7 @@ impl Shape {
             Self::Duration
             | Self::Path
             | Self::Url
+            | Self::BaseUrl
             | Self::Listen
             | Self::Servers
             | Self::Topic
@@ -156,6 +159,7 @@ impl Shape {
             Self::Domain => domain(text),
             Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string()),
             Self::Url => url(text),
+            Self::BaseUrl => base_url(text),
             Self::Listen => std::net::SocketAddr::from_str(text)
                 .map(drop)
                 .map_err(|_| "wants an IP address and a port, such as \"0.0.0.0:8080\"".to_owned()),
@@ -282,6 +286,17 @@ fn url(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What stands within one's own network may lie behind a path, and without TLS.
+fn base_url(text: &str) -> Result<(), String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let rest = rest.ok_or("wants an address that begins with https:// or http://")?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.is_empty() || rest.contains(['?', '#', '@', ' ']) {
+        return Err("wants scheme, host, port and path only, such as \"https://registry.example:8081\"".to_owned());
+    }
+    Ok(())
+}
+
 fn is_loopback(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -338,6 +353,15 @@ mod tests {
                 "https://api.heroku.com/v3",
                 "https://user@api.heroku.com",
             ],
+        );
+    }
+
+    #[test]
+    fn a_registry_may_lie_behind_a_path_but_holds_no_credentials() {
+        accepts(Shape::BaseUrl, &["http://registry:8081", "https://registry.example/apis/ccompat/v7/"]);
+        refuses(
+            Shape::BaseUrl,
+            &["registry:8081", "https://", "https:///x", "https://user:pass@registry", "http://r/?x=1", "ftp://r"],
         );
     }
 

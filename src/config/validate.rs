@@ -9,7 +9,7 @@ use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER};
 use crate::model::outcome::Mode;
 use crate::sources::explain::Holds;
 use crate::sources::record_file::SUFFIX;
-use crate::sources::{Rules, own_sample};
+use crate::sources::{Framing, Rules, own_sample};
 
 /// The topics that the service owns, by what follows the prefix.
 const OWN_TOPICS: [&str; 6] = ["events", "state", "commands", "outcomes", "dead-letters", "requests"];
@@ -19,6 +19,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     let mut checks = Checks { config, problems };
     checks.account();
     checks.clusters();
+    checks.schema_registries();
     checks.sources();
     checks.teams();
     checks.people();
@@ -37,6 +38,13 @@ pub fn remarks(config: &Config) -> Vec<String> {
     }
     if config.sources.is_empty() {
         remarks.push("no [[sources]]: only offboardings ordered by hand are carried out".to_owned());
+    }
+    for (name, registry) in &config.schema_registries {
+        if Shape::Url.check(&registry.url).is_err() && registry.url.starts_with("http://") {
+            remarks.push(format!(
+                "schema registry {name:?} is asked without TLS: whoever stands between decides how records are read"
+            ));
+        }
     }
     if config.mode == Mode::Observe {
         remarks.push("mode is \"observe\": cases are planned, nothing is removed".to_owned());
@@ -142,6 +150,36 @@ impl Checks<'_> {
         }
     }
 
+    fn schema_registries(&mut self) {
+        for (name, registry) in &self.config.schema_registries {
+            let at = |key: &str| format!("schema_registries.{}.{key}", super::settings::toml_key(name));
+            if let Err(message) = Shape::Name.check(name) {
+                let message = format!("the name of [schema_registries.{name:?}] {message}");
+                self.problem(&[], message, "choose another name");
+            }
+            let is_local = Shape::Url.check(&registry.url).is_ok();
+            if registry.url.starts_with("http://") {
+                let secrets = ["username_file", "password_file"].map(at);
+                let file = secrets.iter().find(|path| self.config.settings.place(path).is_some());
+                let any_secret =
+                    [&registry.username, &registry.password].into_iter().flatten().any(|secret| secret.is_configured());
+                if !is_local && any_secret {
+                    let what = file.cloned().unwrap_or_else(|| at("password"));
+                    let message = format!("`{what}` would go over the network in the clear");
+                    self.problem(&[&what, &at("url")], message, "give `url` with https://");
+                }
+                if registry.ca_file.is_some() {
+                    let message = format!("`{}` has no effect without https", at("ca_file"));
+                    self.problem(&[&at("ca_file")], message, "give `url` with https://");
+                }
+            }
+            if registry.timeout.is_zero() {
+                let message = format!("`{}` must be more than nothing", at("timeout"));
+                self.problem(&[&at("timeout")], message, "write it as \"5s\"");
+            }
+        }
+    }
+
     fn sources(&mut self) {
         let config = self.config;
         let mut names = BTreeMap::new();
@@ -167,6 +205,14 @@ impl Checks<'_> {
                     &[&at("cluster")],
                     format!("`{}` is {name:?}, and there is no [kafka_clusters.{name}]", at("cluster")),
                     "define it, or leave the key out for the cluster in [kafka]",
+                );
+            }
+            let unknown = |name: &&String| !config.schema_registries.contains_key(*name);
+            if let Some(name) = source.schema_registry.as_ref().filter(unknown) {
+                self.problem(
+                    &[&at("schema_registry")],
+                    format!("`{}` is {name:?}, and there is no [schema_registries.{name}]", at("schema_registry")),
+                    "define it, or leave the key out when the values are plain",
                 );
             }
             if let Some(first) = topics.insert((&source.cluster, &source.topic), index) {
@@ -259,8 +305,10 @@ impl Checks<'_> {
     }
 }
 
-/// Reads the operator's own record as the source would; the key at fault and what is wrong with it.
+/// Reads the operator's own record as the source would; the key at fault and what is wrong with it. Checking asks no
+/// registry, so the sample of a framed source is its decoded JSON.
 fn sample_is_read_as(sample: &Path, says: &str, rules: &Rules) -> Result<(), (&'static str, String)> {
+    let rules = &Rules { framing: Framing::Plain, ..rules.clone() };
     let bytes = std::fs::read(sample).map_err(|error| ("sample", format!("cannot be read: {error}")))?;
     let holds = if sample.to_string_lossy().ends_with(SUFFIX) { Holds::Record } else { Holds::Value };
     own_sample::proves(&bytes, holds, rules, says).map_err(|message| ("sample_says", message))

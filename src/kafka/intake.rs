@@ -4,10 +4,12 @@
 //!   So nothing is lost; after a crash or a rebalance some elements come twice, and the worker knows them again.
 //! * One bad element becomes one dead letter; its neighbours and the next record go on.
 //! * A partition that was taken away is not committed any more: its next owner may be further already.
+//! * A record whose schema cannot be had yet is neither passed over nor refused: its partition waits (`waiting`).
 
 mod figures;
 mod reading;
 mod start;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +27,7 @@ use tracing::{debug, error, info, warn};
 
 pub use self::figures::{Figures, SourceFigures};
 use self::reading::Desk;
+use self::waiting::Waiting;
 use super::context;
 use super::delivery::Deliveries;
 use super::names::TopicNames;
@@ -32,6 +35,7 @@ use super::native;
 use super::rejoin::Rejoins;
 use super::settings::KafkaSettings;
 use crate::config::{OPERATOR_SOURCE, Source, StartAt};
+use crate::registry::Registry;
 use crate::sources::{Format, Rules};
 use crate::telemetry::Metrics;
 use crate::wire::Keep;
@@ -76,6 +80,8 @@ pub struct IntakeSource {
     pub topic: String,
     /// How its records are read.
     pub rules: Rules,
+    /// Where the schemas of its values are, if they are framed.
+    pub registry: Option<Registry>,
     /// Where reading begins when the group has no offset yet.
     pub start: StartAt,
 }
@@ -119,16 +125,16 @@ enum Failure {
 }
 
 impl IntakeSource {
-    /// A configured source.
-    pub fn of(source: &Source, now: jiff::Timestamp) -> Self {
+    /// A configured source, with its registry if it names one.
+    pub fn of(source: &Source, registry: Option<Registry>, now: jiff::Timestamp) -> Self {
         let start = source.start_at.unwrap_or(StartAt::Time(now - source.max_event_age));
-        Self { topic: source.topic.clone(), rules: source.rules(), start }
+        Self { topic: source.topic.clone(), rules: source.rules(), registry, start }
     }
 
     /// The built-in source: what was ordered by hand.
     pub fn operator(names: &TopicNames) -> Self {
         let rules = Rules { name: OPERATOR_SOURCE.to_owned(), format: Format::Canonical, ..Rules::auto() };
-        Self { topic: names.requests.clone(), rules, start: StartAt::Earliest }
+        Self { topic: names.requests.clone(), rules, registry: None, start: StartAt::Earliest }
     }
 }
 
@@ -183,6 +189,7 @@ impl Intake {
             consumer,
             producer,
             positions: BTreeMap::new(),
+            waiting: Waiting::default(),
             uncommitted: false,
             committed_at: Instant::now(),
         };
@@ -205,6 +212,8 @@ struct Shift<'a> {
     producer: Deliveries,
     /// Next offset of each partition that is ours.
     positions: BTreeMap<(usize, i32), i64>,
+    /// Those of them that stand still.
+    waiting: Waiting,
     /// Some position is not committed yet.
     uncommitted: bool,
     committed_at: Instant,
@@ -245,14 +254,22 @@ impl Shift<'_> {
         let idle = loop {
             let failure = match self.consumer.poll(wait) {
                 Some(Ok(record)) => {
-                    if let Some(source) = self.desk.read(&record, &mut self.producer) {
-                        let place = (source, record.partition());
-                        if let Some((before, next)) = current
-                            && before != place
-                        {
-                            self.positions.insert(before, next);
+                    let place = self.desk.source_of_record(&record).map(|source| (source, record.partition()));
+                    if let Some(place) = place.filter(|place| !self.waiting.holds(*place)) {
+                        match self.desk.read(place.0, &record, &mut self.producer) {
+                            Ok(()) => {
+                                if let Some((before, next)) = current
+                                    && before != place
+                                {
+                                    self.positions.insert(before, next);
+                                }
+                                current = Some((place, record.offset() + 1));
+                            }
+                            Err(wanted) => {
+                                let (topic, offset) = (record.topic(), record.offset());
+                                self.waiting.add(&self.consumer, place, topic, offset, wanted);
+                            }
                         }
-                        current = Some((place, record.offset() + 1));
                     }
                     None
                 }
@@ -276,6 +293,7 @@ impl Shift<'_> {
         if idle {
             self.take_changes();
         }
+        self.waiting.take_up(&self.consumer, &self.intake.sources, &self.intake.figures);
         self.desk.report();
         Ok(idle)
     }
@@ -293,6 +311,7 @@ impl Shift<'_> {
                 Change::Gone { topic, partition } => {
                     if let Some(source) = self.desk.source_of(&topic) {
                         self.positions.remove(&(source, partition));
+                        self.waiting.remove((source, partition));
                     }
                 }
                 Change::CommitFailed => self.uncommitted = true,

@@ -154,6 +154,16 @@ impl<'a> Delivery<'a> {
     }
 }
 
+impl Delivery<'_> {
+    /// The same for a value that was decoded: its content type names the form that it is not in any more.
+    pub(super) fn decoded(self) -> Self {
+        match self {
+            Self::Binary(attributes) => Self::Binary(Attributes { content_type: None, ..attributes }),
+            Self::Plain | Self::Structured => self,
+        }
+    }
+}
+
 fn header<'a>(headers: &[Header<'a>], wanted: &str) -> Result<Option<&'a str>, Reject> {
     let mut fitting = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
     let Some((_, value)) = fitting.next() else { return Ok(None) };

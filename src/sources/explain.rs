@@ -1,12 +1,15 @@
 //! How a record would be read, for people: the pure part of `explain`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::record_file::RecordFile;
-use super::{Reading, Record, Reject, RejectCode, Rules, Thoroughness, Verdict, read_with};
+use super::framing::{self, Framing, SchemaId};
+use super::record_file::{RecordFile, RecordFileError};
+use super::schema::Schema;
+use super::{Reading, Record, Reject, RejectCode, Rules, Thoroughness, Verdict, read_with, schema_of};
 use crate::model::Email;
 use crate::model::event::{Action, PersonEvent, Subject};
 
@@ -19,6 +22,8 @@ pub struct Question<'a> {
     pub holds: Holds,
     /// How to read them; [`Rules::auto`] when nothing is said.
     pub rules: &'a Rules,
+    /// The schema that [`wanted`] names, once it was asked for.
+    pub schema: Option<&'a Schema>,
     /// The time that decides between now and later.
     pub now: Timestamp,
 }
@@ -140,30 +145,49 @@ impl From<Action> for Decision {
     }
 }
 
+/// The schema without which a file cannot be explained. What is text in a framed source is its decoded value, as tools
+/// print it.
+pub fn wanted(question: &Question<'_>) -> Option<SchemaId> {
+    let rules = rules_of(question);
+    with_record(question, |record| schema_of(record, &rules)).ok().flatten()
+}
+
 /// Explains a file.
 pub fn answer(question: &Question<'_>) -> Answer {
+    let rules = rules_of(question);
+    with_record(question, |record| rows(record, &rules, question.schema, question.now)).unwrap_or_else(|error| {
+        let reject = Reject::new(RejectCode::MalformedJson, error.to_string());
+        Answer { rows: vec![refused(String::new(), &reject)] }
+    })
+}
+
+fn rules_of<'a>(question: &Question<'a>) -> Cow<'a, Rules> {
+    if question.holds == Holds::Value && framing::is_text(question.bytes) {
+        return Cow::Owned(Rules { framing: Framing::Plain, ..question.rules.clone() });
+    }
+    Cow::Borrowed(question.rules)
+}
+
+fn with_record<T>(question: &Question<'_>, then: impl FnOnce(&Record<'_>) -> T) -> Result<T, RecordFileError> {
     match question.holds {
         Holds::Value => {
             let record = Record { value: Some(question.bytes), arrived_at: Some(question.now), ..Record::default() };
-            explain(&record, question.rules, question.now)
+            Ok(then(&record))
         }
-        Holds::Record => match RecordFile::parse(question.bytes) {
-            Ok(file) => explain(
-                &Record { arrived_at: Some(question.now), ..file.record(&file.headers()) },
-                question.rules,
-                question.now,
-            ),
-            Err(error) => {
-                let reject = Reject::new(RejectCode::MalformedJson, error.to_string());
-                Answer { rows: vec![refused(String::new(), &reject)] }
-            }
-        },
+        Holds::Record => {
+            let file = RecordFile::parse(question.bytes)?;
+            Ok(then(&Record { arrived_at: Some(question.now), ..file.record(&file.headers()) }))
+        }
     }
 }
 
 /// Explains a record.
 pub fn explain(record: &Record<'_>, rules: &Rules, now: Timestamp) -> Answer {
-    let readings = read_with(record, rules, Thoroughness::Full);
+    rows(record, rules, None, now)
+}
+
+fn rows(record: &Record<'_>, rules: &Rules, schema: Option<&Schema>, now: Timestamp) -> Answer {
+    let readings = read_with(record, rules, schema, Thoroughness::Full);
     Answer { rows: readings.into_iter().map(|reading| row(reading, rules, now)).collect() }
 }
 

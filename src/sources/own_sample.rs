@@ -16,7 +16,7 @@ pub fn proves(bytes: &[u8], holds: Holds, rules: &Rules, says: &str) -> Result<(
         return Err("wants a decision and an address or an id, as in \"deprovision priya@larkspur.example\"".to_owned());
     };
     // Long after it takes effect: what is stated counts, not what is still ahead.
-    let answer = answer(&Question { bytes, holds, rules, now: Timestamp::MAX });
+    let answer = answer(&Question { bytes, holds, rules, schema: None, now: Timestamp::MAX });
     let names = |row: &Explanation| {
         let subject = &row.subject;
         subject.addresses.iter().any(|address| address.expose() == who) || subject.ids.values().any(|id| id == who)

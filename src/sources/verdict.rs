@@ -108,6 +108,14 @@ pub enum RejectCode {
     Ambiguous,
     /// The data is in an encoding that is not read.
     UnsupportedEncoding,
+    /// Framed for a schema registry in another way than the source is configured for, or not at all.
+    UnexpectedFraming,
+    /// The registry knows no schema of that id.
+    UnknownSchema,
+    /// The schema itself cannot be used.
+    UnusableSchema,
+    /// The value is not what its schema says.
+    Undecodable,
     /// A `schema_version` or `specversion` that is not known.
     UnknownVersion,
     /// An `action` that is not known.
@@ -132,7 +140,7 @@ pub enum RejectCode {
 
 impl RejectCode {
     /// All, for the documentation and the metric's labels.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::TooLarge,
         Self::TooManyElements,
         Self::TooDeep,
@@ -144,6 +152,10 @@ impl RejectCode {
         Self::Unrecognised,
         Self::Ambiguous,
         Self::UnsupportedEncoding,
+        Self::UnexpectedFraming,
+        Self::UnknownSchema,
+        Self::UnusableSchema,
+        Self::Undecodable,
         Self::UnknownVersion,
         Self::UnknownAction,
         Self::MissingField,
@@ -170,6 +182,10 @@ impl RejectCode {
             Self::Unrecognised => "unrecognised",
             Self::Ambiguous => "ambiguous",
             Self::UnsupportedEncoding => "unsupported_encoding",
+            Self::UnexpectedFraming => "unexpected_framing",
+            Self::UnknownSchema => "unknown_schema",
+            Self::UnusableSchema => "unusable_schema",
+            Self::Undecodable => "undecodable",
             Self::UnknownVersion => "unknown_version",
             Self::UnknownAction => "unknown_action",
             Self::MissingField => "missing_field",

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::commands::give::{command, give};
 use crate::commands::kafka_access::{OwnTopics, failure};
 use crate::commands::page::paragraph;
+use crate::commands::schema;
 use crate::config::{Cluster, Config, Environment, OPERATOR_SOURCE};
 use crate::engine::case::case_id;
 use crate::exit::Exit;
@@ -43,7 +44,7 @@ pub(super) fn run(
             letter.origin()
         );
     }
-    let outcome = read(&letter, &record, &rules, &digest);
+    let outcome = read(config, &letter, &record, &rules, &digest)?;
     if !outcome.events.is_empty() {
         let records: Vec<OutgoingRecord> = outcome.events.iter().map(outgoing).collect();
         kafka::send(&topics.settings, &topics.names.events, &records).map_err(failure)?;
@@ -101,7 +102,13 @@ struct Replayed {
 }
 
 /// Reads the record, and takes of it what the letter is about; other elements were taken in at the time.
-fn read(letter: &Letter, record: &TopicRecord, rules: &Rules, digest: &str) -> Replayed {
+fn read(
+    config: &Config,
+    letter: &Letter,
+    record: &TopicRecord,
+    rules: &Rules,
+    digest: &str,
+) -> anyhow::Result<Replayed> {
     let headers: Vec<Header<'_>> =
         record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
     let raw = Record {
@@ -110,7 +117,14 @@ fn read(letter: &Letter, record: &TopicRecord, rules: &Rules, digest: &str) -> R
         headers: &headers,
         arrived_at: record.written_at,
     };
-    let readings = sources::read(&raw, rules);
+    let schema = match sources::schema_of(&raw, rules) {
+        Some(id) => schema::ask(config, &rules.name, id)?,
+        None => None,
+    };
+    let readings = match schema {
+        Some(schema) => sources::read_by(&schema, &raw, rules),
+        None => sources::read(&raw, rules),
+    };
     let element = letter.says("element");
     let is_meant = |reading: &Reading| element.is_empty() || reading.element == element;
     // Read in another way now, it may have other elements. A repeated one is known to the worker.
@@ -137,7 +151,7 @@ fn read(letter: &Letter, record: &TopicRecord, rules: &Rules, digest: &str) -> R
             }
         }
     }
-    replayed
+    Ok(replayed)
 }
 
 fn outgoing(normalised: &Normalised) -> OutgoingRecord {

@@ -5,6 +5,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tracing::{info, warn};
 
 use super::figures::SourceFigures;
+use super::waiting::Wanted;
 use super::{Intake, IntakeSource};
 use crate::clock;
 use crate::kafka::delivery::{Deliveries, Target, headers};
@@ -39,13 +40,25 @@ impl<'a> Desk<'a> {
         self.intake.sources.iter().position(|source| source.topic == topic)
     }
 
-    /// Reads a record and hands what comes of it to the producer. Returns the index of its source.
-    pub(super) fn read(&mut self, record: &BorrowedMessage<'_>, producer: &mut Deliveries) -> Option<usize> {
+    /// Index of the source that a record belongs to.
+    pub(super) fn source_of_record(&mut self, record: &BorrowedMessage<'_>) -> Option<usize> {
         let topic = record.topic();
         if self.intake.sources.get(self.last).is_none_or(|source| source.topic != topic) {
             self.last = self.source_of(topic)?;
         }
-        let source = &self.intake.sources[self.last];
+        Some(self.last)
+    }
+
+    /// Reads a record of a source and hands what comes of it to the producer; or, when its schema is not at hand, does
+    /// nothing and says what to wait for.
+    pub(super) fn read(
+        &mut self,
+        index: usize,
+        record: &BorrowedMessage<'_>,
+        producer: &mut Deliveries,
+    ) -> Result<(), Wanted> {
+        let topic = record.topic();
+        let source = &self.intake.sources[index];
         let headers: Vec<Header<'_>> = record
             .headers()
             .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
@@ -53,8 +66,14 @@ impl<'a> Desk<'a> {
         let millis = record.timestamp().to_millis();
         let arrived_at = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         let raw = Record { key: record.key(), value: record.payload(), headers: &headers, arrived_at };
-        let readings = sources::read(&raw, &source.rules);
-        let counts = &mut self.counts[self.last];
+        let readings = match (&source.registry, sources::schema_of(&raw, &source.rules)) {
+            (Some(registry), Some(schema)) => {
+                let wanted = Wanted { schema, written_at: arrived_at };
+                sources::read_by(&*wanted.look_up(registry).ok_or(wanted)?, &raw, &source.rules)
+            }
+            (Some(_) | None, _) => sources::read(&raw, &source.rules),
+        };
+        let counts = &mut self.counts[index];
         counts.records += 1;
         let mut says_something = false;
         for reading in &readings {
@@ -66,7 +85,7 @@ impl<'a> Desk<'a> {
             let place = Place { topic, partition: record.partition(), offset: record.offset() };
             self.write(source, place, &raw, readings, producer);
         }
-        Some(self.last)
+        Ok(())
     }
 
     fn write(
