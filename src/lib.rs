@@ -4,7 +4,7 @@
 //!
 //! * [`model`]: the words of the domain as types. [`engine`]: the decisions, pure. [`sources`]: vendors' records to
 //!   events. [`wire`]: our own records to bytes and back.
-//! * `heroku`, `kafka`, `http`, `telemetry`, `config`: the shell, each alone in knowing one outside thing.
+//! * `heroku`, `jwks`, `kafka`, `http`, `telemetry`, `config`: the shell, each alone in knowing one outside thing.
 //! * `driver`: the worker's loop. `service`: one instance, wired. `commands`: the command line.
 //! * `simulator`: a faithful Heroku, for trying and testing.
 
@@ -35,6 +35,8 @@ pub mod exit;
 pub mod heroku;
 #[cfg(feature = "service")]
 pub mod http;
+#[cfg(feature = "service")]
+pub mod jwks;
 #[cfg(feature = "service")]
 pub mod kafka;
 #[cfg(feature = "service")]

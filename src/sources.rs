@@ -25,6 +25,9 @@ pub mod one_login;
 pub mod own_sample;
 pub mod ping_one;
 pub mod record_file;
+pub mod scim;
+pub mod set;
+pub mod token;
 mod verdict;
 
 use jiff::Timestamp;
@@ -34,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::{Boundary, PERSON_EVENT_TYPE};
 
 use carrier::{Delivery, Element};
+use token::{Compact, TokenRules};
 pub use verdict::{About, Reading, Reject, RejectCode, Verdict};
 
 /// Longest record value that is read, in bytes. Longer ones are refused before anything is parsed.
@@ -77,6 +81,22 @@ pub struct Rules {
     pub zone: TimeZone,
     /// The boundary of dates that come without one.
     pub boundary: Boundary,
+    /// What security event tokens must hold.
+    pub tokens: TokenRules,
+    /// What SCIM's `externalId` is.
+    pub external_id: ExternalIdIs,
+}
+
+/// What a publisher of SCIM resources puts into `externalId`, which SCIM leaves to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExternalIdIs {
+    /// Some id.
+    Opaque,
+    /// The work address.
+    Address,
+    /// The number of the employee.
+    EmployeeId,
 }
 
 impl Rules {
@@ -89,6 +109,8 @@ impl Rules {
             types: Vec::new(),
             zone: TimeZone::UTC,
             boundary: Boundary::EndOfDay,
+            tokens: TokenRules::unchecked(),
+            external_id: ExternalIdIs::Opaque,
         }
     }
 
@@ -122,6 +144,10 @@ pub enum Format {
     OneLogin,
     /// PingOne's audit activities.
     PingOne,
+    /// Security event tokens: RISC, CAEP, SCIM events.
+    Set,
+    /// SCIM: bulk requests and user resources.
+    Scim,
 }
 
 impl Format {
@@ -178,6 +204,8 @@ const ADAPTERS: &[Adapter] = &[
     jump_cloud::ADAPTER,
     one_login::ADAPTER,
     ping_one::ADAPTER,
+    set::ADAPTER,
+    scim::ADAPTER,
 ];
 
 /// The reading of an element whose CloudEvent is somebody else's or cannot be read; `None` = the format may look at it.
@@ -227,6 +255,8 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
     {
         return Ok(readings);
     }
+    let claims = claims(value, rules)?;
+    let value = claims.as_deref().unwrap_or(value);
     let (document, fault) = match document::parse(value) {
         Ok(document) => (document, None),
         // Its type stands in the headers and may be one that is of no interest.
@@ -274,6 +304,17 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
         }
     }
     Ok(readings)
+}
+
+/// The claims of a signed token that may be believed; `None` = it is none, and need not be one.
+fn claims(value: &[u8], rules: &Rules) -> Result<Option<Vec<u8>>, Reject> {
+    if !matches!(rules.format, Format::Set | Format::Auto) {
+        return Ok(None);
+    }
+    match Compact::of(value) {
+        Some(token) => token.claims(&rules.tokens.trust).map(Some),
+        None => rules.tokens.takes_plain_claims().map(|()| None),
+    }
 }
 
 fn too_many(what: &str, first: &str) -> Reject {

@@ -131,7 +131,7 @@ fn intake(stage: &Stage, round: usize, relevant: usize) -> anyhow::Result<Durati
         own_settings: stage.kafka(),
         names: names.clone(),
         instance: "bench".to_owned(),
-        sources: vec![IntakeSource { topic: TOPIC.to_owned(), rules, start: StartAt::Earliest }],
+        sources: vec![IntakeSource { topic: TOPIC.to_owned(), rules, start: StartAt::Earliest, keys: None }],
         keep: Keep::Record,
         metrics: Metrics::default(),
         figures: Arc::clone(&figures),

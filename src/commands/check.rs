@@ -3,6 +3,7 @@
 mod emit;
 mod heroku;
 mod kafka;
+mod keys;
 
 use std::io::Write;
 use std::path::Path;
@@ -30,6 +31,7 @@ pub fn run(
         Some(Emit::Acls) => write!(out, "{}", emit::acls(&config))?,
         None => {
             let mut findings = kafka::findings(&config)?;
+            findings.extend(keys::findings(&config)?);
             findings.extend(heroku::findings(&config, environment)?);
             findings.extend(show::remarks(&config).into_iter().map(|remark| Finding::doubt("configuration", remark)));
             if args.json {

@@ -60,7 +60,7 @@ fn rules(args: &ExplainArgs, config: Option<&Path>, environment: &Environment) -
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         bail!(anyhow::anyhow!("the configuration has no source {name:?}; it has: {known}").context(Exit::Usage));
     };
-    Ok(source.rules())
+    Ok(source.rules_offline())
 }
 
 fn bytes(file: &Path) -> io::Result<Vec<u8>> {

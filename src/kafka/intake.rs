@@ -3,11 +3,13 @@
 //! * An offset is committed only after every event and dead letter made from the records before it was acknowledged.
 //!   So nothing is lost; after a crash or a rebalance some elements come twice, and the worker knows them again.
 //! * One bad element becomes one dead letter; its neighbours and the next record go on.
+//! * A token whose issuer's keys are not at hand is neither read nor refused: its partition waits, the others go on.
 //! * A partition that was taken away is not committed any more: its next owner may be further already.
 
 mod figures;
 mod reading;
 mod start;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +19,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::OwnedMessage;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use thiserror::Error;
@@ -24,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 pub use self::figures::{Figures, SourceFigures};
-use self::reading::Desk;
+use self::reading::{Desk, Read};
+use self::waiting::Waiting;
 use super::context;
 use super::delivery::Deliveries;
 use super::names::TopicNames;
@@ -32,6 +36,7 @@ use super::native;
 use super::rejoin::Rejoins;
 use super::settings::KafkaSettings;
 use crate::config::{OPERATOR_SOURCE, Source, StartAt};
+use crate::jwks::Keyring;
 use crate::sources::{Format, Rules};
 use crate::telemetry::Metrics;
 use crate::wire::Keep;
@@ -78,6 +83,8 @@ pub struct IntakeSource {
     pub rules: Rules,
     /// Where reading begins when the group has no offset yet.
     pub start: StartAt,
+    /// The issuer's keys, where signatures are checked.
+    pub keys: Option<Keyring>,
 }
 
 /// Why an intake ended by itself.
@@ -120,15 +127,15 @@ enum Failure {
 
 impl IntakeSource {
     /// A configured source.
-    pub fn of(source: &Source, now: jiff::Timestamp) -> Self {
+    pub fn of(source: &Source, keys: Option<Keyring>, now: jiff::Timestamp) -> Self {
         let start = source.start_at.unwrap_or(StartAt::Time(now - source.max_event_age));
-        Self { topic: source.topic.clone(), rules: source.rules(), start }
+        Self { topic: source.topic.clone(), rules: source.rules(), start, keys }
     }
 
     /// The built-in source: what was ordered by hand.
     pub fn operator(names: &TopicNames) -> Self {
         let rules = Rules { name: OPERATOR_SOURCE.to_owned(), format: Format::Canonical, ..Rules::auto() };
-        Self { topic: names.requests.clone(), rules, start: StartAt::Earliest }
+        Self { topic: names.requests.clone(), rules, start: StartAt::Earliest, keys: None }
     }
 }
 
@@ -183,6 +190,7 @@ impl Intake {
             consumer,
             producer,
             positions: BTreeMap::new(),
+            waiting: Waiting::default(),
             uncommitted: false,
             committed_at: Instant::now(),
         };
@@ -205,6 +213,8 @@ struct Shift<'a> {
     producer: Deliveries,
     /// Next offset of each partition that is ours.
     positions: BTreeMap<(usize, i32), i64>,
+    /// Records that cannot be read yet.
+    waiting: Waiting,
     /// Some position is not committed yet.
     uncommitted: bool,
     committed_at: Instant,
@@ -221,6 +231,7 @@ impl Shift<'_> {
                 (false, false) => IDLE,
             };
             let idle = self.turn(wait, stop)?;
+            self.read_what_waits()?;
             if idle && busy {
                 self.producer.settle(SEND_WITHIN * 2).map_err(Failure::Unsent)?;
                 self.commit(CommitMode::Async)?;
@@ -245,14 +256,27 @@ impl Shift<'_> {
         let idle = loop {
             let failure = match self.consumer.poll(wait) {
                 Some(Ok(record)) => {
-                    if let Some(source) = self.desk.read(&record, &mut self.producer) {
-                        let place = (source, record.partition());
-                        if let Some((before, next)) = current
-                            && before != place
-                        {
-                            self.positions.insert(before, next);
+                    let beside = if !self.waiting.is_empty() {
+                        Some(record.detach())
+                    } else {
+                        match self.desk.read(&record, None, &mut self.producer) {
+                            Read::Done(source) => {
+                                let place = (source, record.partition());
+                                if let Some((before, next)) = current
+                                    && before != place
+                                {
+                                    self.positions.insert(before, next);
+                                }
+                                current = Some((place, record.offset() + 1));
+                                None
+                            }
+                            Read::Waits(_) => Some(record.detach()),
+                            Read::Foreign => None,
                         }
-                        current = Some((place, record.offset() + 1));
+                    };
+                    if let Some(record) = beside {
+                        self.positions.extend(current.take());
+                        self.take_beside_waiting(record)?;
                     }
                     None
                 }
@@ -291,6 +315,7 @@ impl Shift<'_> {
                     }
                 }
                 Change::Gone { topic, partition } => {
+                    self.waiting.forget(&topic, partition);
                     if let Some(source) = self.desk.source_of(&topic) {
                         self.positions.remove(&(source, partition));
                     }
@@ -298,6 +323,56 @@ impl Shift<'_> {
                 Change::CommitFailed => self.uncommitted = true,
             }
         }
+    }
+
+    /// Takes a record while some wait, or that will.
+    fn take_beside_waiting(&mut self, record: OwnedMessage) -> Result<(), Failure> {
+        // A partition that was taken away and given back begins anew: what waited of it comes again.
+        self.take_changes();
+        if self.waiting.holds(record.topic(), record.partition()) {
+            self.waiting.add(record);
+            return Ok(());
+        }
+        match self.desk.read(&record, None, &mut self.producer) {
+            Read::Done(source) => {
+                self.positions.insert((source, record.partition()), record.offset() + 1);
+            }
+            Read::Waits(source) => {
+                let name = &self.intake.sources[source].rules.name;
+                info!(source = name, "Partition {} waits for the issuer's keys", record.partition());
+                self.consumer.pause(&waiting::partition_of(&record)).map_err(Failure::Fatal)?;
+                self.waiting.add(record);
+            }
+            Read::Foreign => {}
+        }
+        Ok(())
+    }
+
+    /// Reads as many of the records that wait as can be read by now; a partition without any goes on.
+    fn read_what_waits(&mut self) -> Result<(), Failure> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        self.take_changes();
+        for mut partition in self.waiting.take() {
+            while let Some(record) = partition.records.front() {
+                match self.desk.read(record, Some(partition.since), &mut self.producer) {
+                    Read::Waits(_) => break,
+                    Read::Done(source) => {
+                        self.positions.insert((source, record.partition()), record.offset() + 1);
+                        self.uncommitted = true;
+                    }
+                    Read::Foreign => {}
+                }
+                partition.goes_on();
+            }
+            match partition.records.front() {
+                Some(_) => self.waiting.put_back(partition),
+                None => self.consumer.resume(&partition.list()).map_err(Failure::Fatal)?,
+            }
+        }
+        self.desk.report();
+        Ok(())
     }
 
     fn commit(&mut self, mode: CommitMode) -> Result<(), Failure> {
@@ -384,6 +459,8 @@ impl Member {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, given: &TopicPartitionList) -> KafkaResult<()> {
+        // One that waited when it was taken away may still be paused.
+        consumer.resume(given)?;
         let beginnings = start::beginnings(consumer, &self.starts, given)?;
         for began in beginnings.began {
             self.changed(Change::Began { topic: began.0, partition: began.1, offset: began.2 });

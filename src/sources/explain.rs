@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::record_file::RecordFile;
+use super::token::{Compact, Trust};
 use super::{Reading, Record, Reject, RejectCode, Rules, Thoroughness, Verdict, read_with};
 use crate::model::Email;
 use crate::model::event::{Action, PersonEvent, Subject};
@@ -164,7 +165,12 @@ pub fn answer(question: &Question<'_>) -> Answer {
 /// Explains a record.
 pub fn explain(record: &Record<'_>, rules: &Rules, now: Timestamp) -> Answer {
     let readings = read_with(record, rules, Thoroughness::Full);
-    Answer { rows: readings.into_iter().map(|reading| row(reading, rules, now)).collect() }
+    let mut rows: Vec<Explanation> = readings.into_iter().map(|reading| row(reading, rules, now)).collect();
+    let signed = record.value.and_then(Compact::of).is_some() && matches!(rules.tokens.trust, Trust::Unchecked);
+    for row in rows.iter_mut().filter(|row| signed && row.decision != Decision::Reject) {
+        row.reason.push_str("; the signature was not checked");
+    }
+    Answer { rows }
 }
 
 fn row(reading: Reading, rules: &Rules, now: Timestamp) -> Explanation {

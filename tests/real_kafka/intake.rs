@@ -61,7 +61,7 @@ impl Running {
             own_settings: bench.settings.clone(),
             names: bench.names.clone(),
             instance: instance.to_owned(),
-            sources: vec![IntakeSource { topic: topic.to_owned(), rules, start }],
+            sources: vec![IntakeSource { topic: topic.to_owned(), rules, start, keys: None }],
             keep: Keep::Record,
             metrics: Metrics::default(),
             figures: Arc::clone(&figures),

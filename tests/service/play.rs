@@ -41,7 +41,9 @@ impl Play {
         let broker = Embedded::start().unwrap();
         let (names, kafka) = (TopicNames::new(PREFIX), broker.settings());
         broker.create_topics(&names).unwrap();
-        broker.create_topic(&format!("{PREFIX}leavers"), 1).unwrap();
+        for source in ["leavers", "tokens"] {
+            broker.create_topic(&format!("{PREFIX}{source}"), 1).unwrap();
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let simulator = runtime.block_on(Simulator::start_local(world, Options::default())).unwrap();
         simulator.set_faults(rules(faults));
@@ -59,7 +61,11 @@ impl Play {
     }
 
     pub(crate) fn say(&self, records: &[OutgoingRecord]) {
-        send(&self.kafka, &format!("{PREFIX}leavers"), records).unwrap();
+        self.say_on(&format!("{PREFIX}leavers"), records);
+    }
+
+    pub(crate) fn say_on(&self, topic: &str, records: &[OutgoingRecord]) {
+        send(&self.kafka, topic, records).unwrap();
     }
 
     pub(crate) fn set_faults(&self, faults: serde_json::Value) {

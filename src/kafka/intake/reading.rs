@@ -1,7 +1,7 @@
 //! One source record: read it, and send what comes of it.
 
 use jiff::Timestamp;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{Headers, Message};
 use tracing::{info, warn};
 
 use super::figures::SourceFigures;
@@ -10,8 +10,9 @@ use crate::clock;
 use crate::kafka::delivery::{Deliveries, Target, headers};
 use crate::kafka::digest;
 use crate::kafka::names::PARTITION;
-use crate::model::event::{Authenticity, Normalised, Origin};
-use crate::sources::{self, Header, Reading, Record, Verdict};
+use crate::model::event::{Normalised, Origin};
+use crate::sources::token::Compact;
+use crate::sources::{self, Header, Reading, Record, Rules, Verdict};
 use crate::telemetry::trace::{self, TRACEPARENT};
 use crate::wire::{Keep, Refused, dead_letter, event_record};
 
@@ -23,15 +24,33 @@ const REJECT: &str = "reject";
 /// Reads the records of all sources of one intake, and counts.
 pub(super) struct Desk<'a> {
     intake: &'a Intake,
+    /// How the records of each source are read, with the newest keys.
+    rules: Vec<Rules>,
     /// Since the last report, for each source.
     counts: Vec<SourceFigures>,
     /// The source of the record before: records come in runs.
     last: usize,
 }
 
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// It was read; the index of its source.
+    Done(usize),
+    /// It cannot be read yet, nor may what follows it in its partition; the index of its source.
+    Waits(usize),
+    /// It belongs to no source.
+    Foreign,
+}
+
 impl<'a> Desk<'a> {
     pub(super) fn new(intake: &'a Intake) -> Self {
-        Self { intake, counts: vec![SourceFigures::default(); intake.sources.len()], last: 0 }
+        Self {
+            intake,
+            rules: intake.sources.iter().map(|source| source.rules.clone()).collect(),
+            counts: vec![SourceFigures::default(); intake.sources.len()],
+            last: 0,
+        }
     }
 
     /// Index of the source that a topic belongs to.
@@ -39,11 +58,17 @@ impl<'a> Desk<'a> {
         self.intake.sources.iter().position(|source| source.topic == topic)
     }
 
-    /// Reads a record and hands what comes of it to the producer. Returns the index of its source.
-    pub(super) fn read(&mut self, record: &BorrowedMessage<'_>, producer: &mut Deliveries) -> Option<usize> {
+    /// Reads a record and hands what comes of it to the producer. `seen_at` is when it was first looked at; `None` = now.
+    pub(super) fn read<M: Message>(
+        &mut self,
+        record: &M,
+        seen_at: Option<Timestamp>,
+        producer: &mut Deliveries,
+    ) -> Read {
         let topic = record.topic();
         if self.intake.sources.get(self.last).is_none_or(|source| source.topic != topic) {
-            self.last = self.source_of(topic)?;
+            let Some(source) = self.source_of(topic) else { return Read::Foreign };
+            self.last = source;
         }
         let source = &self.intake.sources[self.last];
         let headers: Vec<Header<'_>> = record
@@ -53,7 +78,10 @@ impl<'a> Desk<'a> {
         let millis = record.timestamp().to_millis();
         let arrived_at = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         let raw = Record { key: record.key(), value: record.payload(), headers: &headers, arrived_at };
-        let readings = sources::read(&raw, &source.rules);
+        if !self.has_keys_for(&raw, seen_at) {
+            return Read::Waits(self.last);
+        }
+        let readings = sources::read(&raw, &self.rules[self.last]);
         let counts = &mut self.counts[self.last];
         counts.records += 1;
         let mut says_something = false;
@@ -66,7 +94,16 @@ impl<'a> Desk<'a> {
             let place = Place { topic, partition: record.partition(), offset: record.offset() };
             self.write(source, place, &raw, readings, producer);
         }
-        Some(self.last)
+        Read::Done(self.last)
+    }
+
+    /// Whether all is known that it takes to check a signature, if that is to be checked.
+    fn has_keys_for(&mut self, raw: &Record<'_>, seen_at: Option<Timestamp>) -> bool {
+        let Some(keyring) = &self.intake.sources[self.last].keys else { return true };
+        let trust = &mut self.rules[self.last].tokens.trust;
+        let Some(kid) = raw.value.and_then(Compact::of).and_then(|token| token.needs_key(trust)) else { return true };
+        let keys = keyring.keys(&kid, raw.arrived_at, seen_at.unwrap_or_else(clock::now));
+        keys.map(|keys| trust.with_keys(keys)).is_some()
     }
 
     fn write(
@@ -99,7 +136,7 @@ impl<'a> Desk<'a> {
                         element: reading.element,
                         record_sha256: record_sha256.clone(),
                         received_at,
-                        authenticity: Authenticity::TopicAcl,
+                        authenticity: source.rules.tokens.trust.authenticity(),
                     };
                     let normalised = Normalised { event: *event, origin, traceparent: traceparent.clone() };
                     let message = event_record(&normalised);
