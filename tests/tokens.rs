@@ -84,6 +84,23 @@ fn no_forgery_is_believed() {
     }
 }
 
+#[test]
+fn no_change_of_a_byte_is_believed() {
+    let issuer = Issuer::new();
+    let rules = signed(&issuer.jwks(), &[Algorithm::ES256]);
+    let token = issuer.token(&claims("1", PRIYA, now())).into_bytes();
+    for at in 0..token.len() {
+        for byte in [token[at] ^ 1, token[at] ^ 2, token[at] ^ 0x20, b'.', b'"', b' ', b'='] {
+            let mut changed = token.clone();
+            changed[at] = byte;
+            let readings =
+                read(&Record { value: Some(&changed), arrived_at: Some(now()), ..Record::default() }, &rules);
+            let believed = readings.iter().any(|reading| matches!(reading.verdict, Verdict::Event(_)));
+            assert!(!believed || changed == token, "byte {at} as {byte:#x}");
+        }
+    }
+}
+
 /// Whoever fetches keys does so only for what they decide: a source must not wait for keys because of anything else.
 #[test]
 fn only_what_keys_decide_asks_for_keys() {
