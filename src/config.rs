@@ -18,6 +18,7 @@ mod validate;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -33,7 +34,8 @@ pub use self::settings::{Setting, Settings, Step};
 use crate::model::Email;
 use crate::model::event::Boundary;
 use crate::model::outcome::Mode;
-use crate::sources::{Format, Framing, Rules};
+use crate::sources::token::{Algorithm, KeySet, TokenRules, Trust};
+use crate::sources::{ExternalIdIs, Format, Framing, Rules};
 use crate::telemetry::{LogFormat, LogSettings};
 
 /// Where the file is looked for when nobody names one, in this order.
@@ -220,6 +222,20 @@ pub struct Source {
     pub sample: Option<PathBuf>,
     /// What it must be read as.
     pub sample_says: Option<String>,
+    /// What `iss` of a token must be.
+    pub issuer: Option<String>,
+    /// What `aud` of a token must be or hold.
+    pub audience: Option<String>,
+    /// Where the issuer's keys are.
+    pub jwks_url: Option<String>,
+    /// The same, as a file.
+    pub jwks_file: Option<PathBuf>,
+    /// Signatures that count.
+    pub algorithms: Vec<Algorithm>,
+    /// Whether the records are claims that somebody has checked.
+    pub pre_verified: bool,
+    /// What SCIM's `externalId` is.
+    pub external_id: ExternalIdIs,
 }
 
 /// Where reading begins at the very first start.
@@ -383,6 +399,9 @@ pub struct Advanced {
     /// How often a removal is tried while removals fail one after the other.
     #[serde(deserialize_with = "duration::deserialize")]
     pub circuit_probe: SignedDuration,
+    /// The least time between two readings of an issuer's keys.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub jwks_pause: SignedDuration,
     /// Silence after which Kafka gives an instance's work to another one.
     #[serde(deserialize_with = "duration::deserialize")]
     pub session_timeout: SignedDuration,
@@ -510,7 +529,32 @@ impl Source {
             types: self.types.clone(),
             zone: self.time_zone(),
             boundary: self.boundary,
+            tokens: TokenRules {
+                issuer: self.issuer.clone(),
+                audience: self.audience.clone(),
+                trust: match (self.format, self.pre_verified) {
+                    (Format::Set, false) => self.signed(KeySet::default()),
+                    // Whoever may write the topic is believed.
+                    _ => Trust::PreVerified,
+                },
+            },
+            external_id: self.external_id,
         }
+    }
+
+    /// The same for somebody who looks at a record: nobody is asked, so signatures are checked with keys from a file only.
+    pub fn rules_offline(&self) -> Rules {
+        let mut rules = self.rules();
+        if matches!(rules.tokens.trust, Trust::Signed { .. }) {
+            let keys = self.jwks_file.as_ref().and_then(|file| KeySet::parse(&std::fs::read(file).ok()?).ok());
+            rules.tokens.trust = keys.map_or(Trust::Unchecked, |keys| self.signed(keys));
+        }
+        rules
+    }
+
+    fn signed(&self, keys: KeySet) -> Trust {
+        let (algorithms, age_max) = (self.algorithms.clone(), self.max_event_age);
+        Trust::Signed { algorithms, keys: Arc::new(keys), age_max }
     }
 
     /// What of its format nothing confirms, a sample of the operator's own included.
@@ -604,6 +648,10 @@ format = "okta"
 tenant = "larkspur.okta.com"
 "#;
 
+    fn set(more: &str) -> String {
+        SOURCE.replace("format = \"okta\"", "format = \"set\"") + more
+    }
+
     fn parse(text: &str) -> Result<Config, ConfigError> {
         Config::parse("x.toml", text, &Environment::default())
     }
@@ -667,8 +715,9 @@ tenant = "larkspur.okta.com"
         assert_eq!(rules.zone.iana_name(), Some("Europe/Berlin"));
         assert_eq!(rules.types, ["com.example.offboarding.person.v1"]);
         for name in Format::names() {
-            let config =
-                parse(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", &format!("format = {name:?}"))));
+            let tokens = if name == "set" { "\nissuer = \"https://idp.example/\"\npre_verified = true" } else { "" };
+            let format = format!("format = {name:?}{tokens}");
+            let config = parse(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", &format)));
             assert_eq!(config.unwrap().sources[0].format.as_str(), name);
         }
         let error = errors(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", "format = \"auto\"")));
@@ -916,6 +965,41 @@ tenant = "larkspur.okta.com"
                     "{LEAST}{SOURCE}sample = \"tests/samples/okta-01-event-hook-deactivate.json\"\nsample_says = \"suspend priya.raman@larkspur.example\"\n"
                 ),
                 "x.toml:13:15: `sources[0].sample_says` is not what the sample says, which is:\ndata.events[0]: deprovision",
+            ),
+            (
+                format!("{LEAST}{SOURCE}issuer = \"https://idp.example/\"\n"),
+                "x.toml:12:10: `sources[0].issuer` has no effect while `sources[0].format` is \"okta\"",
+            ),
+            (format!("{LEAST}{}", set("")), "x.toml:10:10: `sources[0].issuer` is missing: the format is \"set\""),
+            (
+                format!("{LEAST}{}", set("issuer = \"x\"\njwks_url = \"https://idp.example/jwks\"\n")),
+                "x.toml:10:10: `sources[0].audience` is missing: the format is \"set\"",
+            ),
+            (
+                format!(
+                    "{LEAST}{}schema_registry = \"main\"\n[schema_registries.main]\nurl = \"https://registry.example\"\n",
+                    set("issuer = \"x\"\naudience = \"y\"\njwks_url = \"https://idp.example/jwks\"\n")
+                ),
+                "x.toml:15:19: `sources[0].schema_registry` has no effect: a signed token is text, and has no schema",
+            ),
+            (
+                format!("{LEAST}{}", set("issuer = \"x\"\naudience = \"y\"\n")),
+                "x.toml:10:10: nothing says where the keys of `sources[0]` are",
+            ),
+            (
+                format!("{LEAST}{}", set("issuer = \"x\"\naudience = \"y\"\njwks_file = \"Cargo.toml\"\n")),
+                "x.toml:14:13: `sources[0].jwks_file` cannot be used: no JSON Web Key Set",
+            ),
+            (
+                format!(
+                    "{LEAST}{}",
+                    set("issuer = \"x\"\npre_verified = true\njwks_url = \"https://idp.example/jwks\"\n")
+                ),
+                "x.toml:14:12: `sources[0].jwks_url` has no effect while `sources[0].pre_verified` is true",
+            ),
+            (
+                format!("{LEAST}{}", set("issuer = \"x\"\npre_verified = true\n").replace("larkspur.okta.com", "a:b")),
+                "x.toml:11:10: `sources[0].tenant` holds a colon",
             ),
             (format!("{LEAST}[deadlines]\nurgent = \"25h\"\n"), "x.toml:7:10: `deadlines.urgent` is longer"),
             (

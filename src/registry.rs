@@ -18,17 +18,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
 pub use self::client::RegistryError;
 use self::client::{Client, Failure};
-use crate::clock;
 use crate::config::SchemaRegistry;
 use crate::engine::retry::RetryPolicy;
 use crate::sources::SchemaId;
 use crate::sources::schema::Schema;
+use crate::trouble::Trouble;
 
 /// When a registry that gave no usable answer is asked again.
 const RETRY: RetryPolicy = RetryPolicy { first: SignedDuration::from_secs(1), most: SignedDuration::from_secs(30) };
@@ -57,15 +57,6 @@ struct Held {
     asked: BTreeSet<SchemaId>,
     trouble: Option<(Trouble, Instant)>,
     failures: u32,
-}
-
-/// Why a registry gives no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// Since when.
-    pub since: Timestamp,
-    /// The last failure, for people.
-    pub why: String,
 }
 
 /// What is known of a schema.
@@ -157,11 +148,11 @@ impl Registry {
             Err((why, asked)) => {
                 held.failures = held.failures.saturating_add(1);
                 let wait = RETRY.delay(held.failures, 0, asked).unsigned_abs();
-                let since = held.trouble.take().map(|(trouble, _)| trouble.since);
-                if since.is_none() {
+                let before = held.trouble.as_ref().map(|(trouble, _)| trouble);
+                if before.is_none() {
                     warn!("Schema registry {name}: {why}; its sources wait, and it is asked again");
                 }
-                let trouble = Trouble { since: since.unwrap_or_else(clock::now), why };
+                let trouble = Trouble::after(before, why);
                 held.trouble = Some((trouble, Instant::now() + wait));
                 return;
             }

@@ -18,6 +18,7 @@ use crate::engine::budget::Assumed;
 use crate::engine::policy::{self, Policy, SourcePolicy, Timing};
 use crate::heroku::{self, Client, Gate, Scope, Token, TokenError};
 use crate::http::{self, Status};
+use crate::jwks::{Keyring, KeysUnread};
 use crate::kafka::intake::{Figures, Intake, IntakeError, IntakeSource, SourceFigures};
 use crate::kafka::topics::{self, Creation, TopicsError};
 use crate::kafka::{JoinError, KafkaSettings, Stop, TopicNames};
@@ -42,6 +43,9 @@ pub enum ServiceError {
     /// The Heroku client cannot be built.
     #[error(transparent)]
     Client(#[from] heroku::SettingsError),
+    /// The issuers' keys cannot be fetched.
+    #[error(transparent)]
+    Keys(#[from] KeysUnread),
     /// Our topics are missing or not as they must be.
     #[error(transparent)]
     Topics(#[from] TopicsError),
@@ -186,7 +190,9 @@ fn start_intakes(
         }
         if let Some((_, sources)) = clusters.get_mut(name) {
             let registry = source.schema_registry.as_ref().and_then(|name| registries.get(name)).cloned();
-            sources.push(IntakeSource::of(source, registry, clock::now()));
+            let runtime = tokio::runtime::Handle::current();
+            let keys = Keyring::of(source, config.advanced.jwks_pause, runtime)?;
+            sources.push(IntakeSource::of(source, registry, keys, clock::now()));
         }
     }
     let mut running = Vec::new();

@@ -2,15 +2,16 @@
 //!
 //! A record passes four stages, each in its own file:
 //!
-//! 1. `framing`, `document` and `xml`: bytes to one tree, within limits, remembering every repeated key; what is framed for
-//!    a schema registry is decoded by its schema (`schema`) to the same tree;
+//! 1. `tree`: bytes to one tree, whatever they are: `framing` takes off what names a schema, `token` believes what is signed,
+//!    and `document` (JSON), `xml` or `schema` (Avro, Protobuf) read the rest, within limits, remembering every repeated key;
 //! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge) are taken off;
 //! 3. the format's own envelope is taken off, and
-//! 4. each element is classified: both are the format's file (`canonical`, `okta`, …), listed in `ADAPTERS`.
+//! 4. each element is classified: both are the format's file (`canonical`, `okta`, …), chosen by `adapter`.
 //!
 //! A new format is one file with one `Adapter`. Nothing here does I/O or reads the clock, and whatever a record
 //! holds, the answer is a reading: there is no error to handle and nothing panics.
 
+mod adapter;
 pub mod adp;
 pub mod auth0;
 pub mod bamboohr;
@@ -35,7 +36,11 @@ pub mod personio;
 pub mod ping_one;
 pub mod record_file;
 pub mod schema;
+pub mod scim;
+pub mod set;
 pub mod success_factors;
+pub mod token;
+mod tree;
 pub mod ukg;
 mod verdict;
 pub mod workday;
@@ -45,14 +50,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::model::event::{Action, Boundary, PERSON_EVENT_TYPE};
+use crate::model::event::{Boundary, PERSON_EVENT_TYPE};
 
-use carrier::{Delivery, Element};
+pub use adapter::Format;
+use adapter::{Adapter, Meaning, adapter_for, meaning, not_ours, one_reading};
+use carrier::Delivery;
 use document::Document;
 use framing::Framed;
 pub use framing::{Framing, SchemaId};
-use members::Members;
-use schema::{Decoded, Schema};
+use schema::Schema;
+use token::TokenRules;
+use tree::Body;
 pub use verdict::{About, Reading, Reject, RejectCode, Verdict};
 
 /// Longest record value that is read, in bytes. Longer ones are refused before anything is parsed.
@@ -98,6 +106,22 @@ pub struct Rules {
     pub zone: TimeZone,
     /// The boundary of dates that come without one.
     pub boundary: Boundary,
+    /// What security event tokens must hold.
+    pub tokens: TokenRules,
+    /// What SCIM's `externalId` is.
+    pub external_id: ExternalIdIs,
+}
+
+/// What a publisher of SCIM resources puts into `externalId`, which SCIM leaves to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExternalIdIs {
+    /// Some id.
+    Opaque,
+    /// The work address.
+    Address,
+    /// The number of the employee.
+    EmployeeId,
 }
 
 impl Rules {
@@ -111,6 +135,8 @@ impl Rules {
             types: Vec::new(),
             zone: TimeZone::UTC,
             boundary: Boundary::EndOfDay,
+            tokens: TokenRules::unchecked(),
+            external_id: ExternalIdIs::Opaque,
         }
     }
 
@@ -128,164 +154,6 @@ impl Rules {
     fn accepts_type(&self, name: &str) -> bool {
         name == PERSON_EVENT_TYPE || self.types.iter().any(|accepted| accepted == name)
     }
-}
-
-/// A format, by its name in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Recognise it from the record, and refuse when more than one fits. Only `explain` asks for this.
-    #[serde(skip)]
-    Auto,
-    /// The canonical event, in CloudEvents or bare.
-    Canonical,
-    /// Okta's System Log.
-    Okta,
-    /// Microsoft Entra ID's audit log and change notifications.
-    Entra,
-    /// Google Workspace's admin activities.
-    Google,
-    /// Keycloak's admin and user events.
-    Keycloak,
-    /// Auth0's event streams and log streams.
-    Auth0,
-    /// JumpCloud's Directory Insights.
-    JumpCloud,
-    /// OneLogin's events.
-    OneLogin,
-    /// PingOne's audit activities.
-    PingOne,
-    /// BambooHR's webhooks.
-    Bamboohr,
-    /// Workday's reports and `Get_Workers`.
-    Workday,
-    /// Personio's webhooks.
-    Personio,
-    /// HiBob's webhooks.
-    Hibob,
-    /// Gusto's webhooks.
-    Gusto,
-    /// Merge's webhooks about employees.
-    Merge,
-    /// ADP's event notifications.
-    Adp,
-    /// UKG Pro's webhooks.
-    Ukg,
-    /// SAP SuccessFactors' event notifications.
-    SuccessFactors,
-}
-
-impl Format {
-    /// Every name that a configuration may give.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        ADAPTERS.iter().map(|adapter| adapter.name)
-    }
-
-    /// The format of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        ADAPTERS.iter().find(|adapter| adapter.name == name).map(|adapter| adapter.format)
-    }
-
-    /// As it stands in the configuration.
-    pub fn as_str(self) -> &'static str {
-        self.adapter().map_or("auto", |adapter| adapter.name)
-    }
-
-    /// What of its shape no public source confirms: nobody is removed by it until a record of the operator's own reads as
-    /// expected.
-    pub fn unconfirmed(self) -> Option<&'static str> {
-        self.adapter().and_then(|adapter| adapter.unconfirmed)
-    }
-
-    /// What its records are written in; with [`Format::Auto`] a record shows it.
-    fn syntax(self) -> Option<Syntax> {
-        if self == Self::Auto {
-            return None;
-        }
-        Some(if self == Self::SuccessFactors { Syntax::Xml } else { Syntax::Json })
-    }
-
-    fn adapter(self) -> Option<&'static Adapter> {
-        ADAPTERS.iter().find(|adapter| adapter.format == self)
-    }
-}
-
-/// What a record is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Syntax {
-    Json,
-    Xml,
-}
-
-/// One format: how to recognise, unwrap and classify it.
-struct Adapter {
-    format: Format,
-    /// As it stands in the configuration.
-    name: &'static str,
-    /// What of its shape no public source confirms; `None` = all that decides is confirmed.
-    unconfirmed: Option<&'static str>,
-    /// Whether a value, freed of its general carriers, has this format's shape. Two formats must never both say yes.
-    recognises: fn(&serde_json::Value) -> bool,
-    /// Passes over a record that holds nothing relevant, at the cost of skipping its JSON; `None` = read it in full.
-    pass_over: fn(&Delivery<'_>, &[u8]) -> Option<Vec<Reading>>,
-    /// Takes off the format's own envelope.
-    unwrap: for<'a> fn(Element<'a>) -> Vec<Element<'a>>,
-    /// Says what one element means; several readings when it names several people.
-    read: fn(&Element<'_>, &Rules) -> Vec<Reading>,
-}
-
-const ADAPTERS: &[Adapter] = &[
-    canonical::ADAPTER,
-    okta::ADAPTER,
-    entra::ADAPTER,
-    google::ADAPTER,
-    keycloak::ADAPTER,
-    auth0::ADAPTER,
-    jump_cloud::ADAPTER,
-    one_login::ADAPTER,
-    ping_one::ADAPTER,
-    bamboohr::ADAPTER,
-    workday::ADAPTER,
-    personio::ADAPTER,
-    hibob::ADAPTER,
-    gusto::ADAPTER,
-    merge::ADAPTER,
-    adp::ADAPTER,
-    ukg::ADAPTER,
-    success_factors::ADAPTER,
-];
-
-/// One row of a format's table of decisions: what a record says, and what that means.
-type Meaning = (&'static str, Action);
-
-/// The row of that name.
-fn meaning(table: &[Meaning], name: &str) -> Option<Meaning> {
-    table.iter().copied().find(|(known, _)| *known == name)
-}
-
-/// The reading of an element that says one thing, unless it is somebody else's CloudEvent.
-fn one_reading(
-    element: &Element<'_>,
-    rules: &Rules,
-    recognises: fn(&serde_json::Value) -> bool,
-    classify: impl FnOnce(&Members<'_>) -> Result<Verdict, Reject>,
-) -> Vec<Reading> {
-    let reading = not_ours(element, rules, recognises).unwrap_or_else(|| Reading {
-        element: element.place(),
-        verdict: Members::of(element.value, "").and_then(|it| classify(&it)).unwrap_or_else(Verdict::Reject),
-    });
-    vec![reading]
-}
-
-/// The reading of an element whose CloudEvent is somebody else's or cannot be read; `None` = the format may look at it.
-/// Bridges choose the type freely, so unless types are configured the data speaks for itself.
-fn not_ours(element: &Element<'_>, rules: &Rules, recognises: fn(&serde_json::Value) -> bool) -> Option<Reading> {
-    let event = element.cloud_event()?;
-    let unwanted = !rules.types.is_empty() && !rules.accepts_type(event.r#type);
-    if unwanted || !recognises(element.value) {
-        return Some(Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE));
-    }
-    event.readable().err().map(|reject| Reading::reject(element.place(), reject))
 }
 
 /// Reads a record. There is at least one reading, in the order of the record's elements.
@@ -337,31 +205,16 @@ fn read_record(
         ));
     }
     let delivery = Delivery::of(record.headers)?;
-    let decoded = match (framing::take_off(rules.framing, record.headers, value)?, schema) {
-        (Framed::Plain(value), _) => Decoded::Text(value),
-        (Framed::Schema(frame), Some(schema)) => schema.decode(&frame)?,
-        (Framed::Schema(frame), None) => {
-            let detail = format!("schema {} was not asked for", frame.schema);
-            return Err(Reject::new(RejectCode::UnknownSchema, detail));
-        }
-    };
-    let value = match decoded {
-        Decoded::Text(value) => value,
-        Decoded::Document(mut document) => {
-            // Avro cannot leave a member out, and the canonical event knows no null.
-            if rules.format == Format::Canonical {
-                document::leave_nulls_out(&mut document.root);
-            }
-            return read_document(record, &delivery.decoded(), &document, None, rules);
-        }
-    };
+    let body = tree::body(record.headers, value, rules, schema)?;
     if thoroughness == Thoroughness::PassOver
+        && let Body::Text(text) = &body
         && let Some(adapter) = rules.format.adapter()
-        && let Some(readings) = (adapter.pass_over)(&delivery, value)
+        && let Some(readings) = (adapter.pass_over)(&delivery, text)
     {
         return Ok(readings);
     }
-    let (document, fault) = match parse(value, rules.format) {
+    let delivery = if let Body::Tree(_) = body { delivery.decoded() } else { delivery };
+    let (document, fault) = match body.tree(rules.format) {
         Ok(document) => (document, None),
         // Its type stands in the headers and may be one that is of no interest.
         Err(reject) if matches!(delivery, Delivery::Binary(_)) => (Document::default(), Some(reject)),
@@ -421,52 +274,9 @@ fn read_document(
     Ok(readings)
 }
 
-/// The value as a tree, if it is written in what the format is.
-fn parse(value: &[u8], format: Format) -> Result<Document, Reject> {
-    let refused = |found: &str, wanted: &str| {
-        let detail = format!("the value is {found}, and records of the format {} are {wanted}", format.as_str());
-        Err(Reject::new(RejectCode::UnsupportedEncoding, detail))
-    };
-    let syntax = if xml::is_xml(value) { Syntax::Xml } else { Syntax::Json };
-    match (syntax, format.syntax()) {
-        (Syntax::Xml, Some(Syntax::Json)) => refused("XML", "JSON"),
-        (Syntax::Json, Some(Syntax::Xml)) => refused("not XML", "XML"),
-        (Syntax::Xml, Some(Syntax::Xml) | None) => xml::parse(value),
-        (Syntax::Json, Some(Syntax::Json) | None) => document::parse(value),
-    }
-}
-
 fn too_many(what: &str, first: &str) -> Reject {
     let detail = format!("more than {ELEMENTS_MAX} {what}; the first one too many is `{first}`");
     Reject::new(RejectCode::TooManyElements, detail)
-}
-
-/// The configured format, or with [`Format::Auto`] the only one that recognises the element.
-fn adapter_for(element: &Element<'_>, rules: &Rules) -> Result<&'static Adapter, Reading> {
-    let refused = |reject| Err(Reading::reject(element.place(), reject));
-    if let Some(fault) = &element.fault {
-        return refused(fault.clone());
-    }
-    if let Some(adapter) = rules.format.adapter() {
-        return Ok(adapter);
-    }
-    let cloud_event = element.cloud_event();
-    if cloud_event.is_some_and(|event| rules.accepts_type(event.r#type)) {
-        return Ok(&canonical::ADAPTER);
-    }
-    let mut fitting = ADAPTERS.iter().filter(|adapter| (adapter.recognises)(element.value));
-    match (fitting.next(), fitting.next(), cloud_event) {
-        (Some(adapter), None, _) => Ok(adapter),
-        (None, _, Some(_)) => Err(Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE)),
-        (None, _, None) => refused(Reject::new(
-            RejectCode::Unrecognised,
-            "no known format has this shape; name the format to learn what is missing",
-        )),
-        (Some(one), Some(other), _) => refused(Reject::new(
-            RejectCode::Ambiguous,
-            format!("it could be {} or {}; name the format", one.name, other.name),
-        )),
-    }
 }
 
 #[cfg(test)]

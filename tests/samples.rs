@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use heroku_deprovisioner::sources::explain::{Answer, Holds, Question, Readable, answer, explain};
 use heroku_deprovisioner::sources::record_file::{RecordFile, SUFFIX};
+use heroku_deprovisioner::sources::token::{Algorithm, KeySet, TokenRules, Trust};
 use heroku_deprovisioner::sources::{Format, Reading, Rules, Verdict, read};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// When the samples are read.
 const NOW: &str = "2026-06-01T12:00:00Z";
@@ -160,6 +162,8 @@ fn the_pages_show_what_explain_prints() {
         (include_str!("../docs/sources/adp.md"), "adp-01-work-assignment-terminate.json"),
         (include_str!("../docs/sources/ukg.md"), "ukg-01-termination-event.json"),
         (include_str!("../docs/sources/success_factors.md"), "successfactors-01-termination-xml.record.json"),
+        (include_str!("../docs/sources/set.md"), "set-01-risc-account-purged.json"),
+        (include_str!("../docs/sources/scim.md"), "scim-05-user-resource-inactive.json"),
     ] {
         assert_eq!(block(page, "text"), explained(sample, &Rules::auto()).text(), "{sample}");
     }
@@ -229,7 +233,25 @@ fn check(expected: &Expected, rules: &Rules) {
 
 fn configured(expected: &Expected) -> Rules {
     let types = if expected.format == Format::Canonical { vec![TYPE.to_owned()] } else { Vec::new() };
-    Rules { format: expected.format, tenant: Some(expected.tenant.clone()), types, ..Rules::auto() }
+    let tokens = if expected.format == Format::Set { tokens(&expected.file) } else { TokenRules::unchecked() };
+    Rules { format: expected.format, tenant: Some(expected.tenant.clone()), types, tokens, ..Rules::auto() }
+}
+
+/// What the tokens must hold. One of them is signed.
+fn tokens(file: &str) -> TokenRules {
+    let (issuer, audience) = match file.starts_with("scim") {
+        true => ("https://scim.larkspur.example", "https://scim.larkspur.example/Feeds/98d52461fa5b"),
+        false => ("https://idp.larkspur.example/", "https://offboarding.larkspur.example/set"),
+    };
+    let trust = match file.ends_with(SUFFIX) {
+        true => Trust::Signed {
+            algorithms: vec![Algorithm::ES256],
+            keys: Arc::new(KeySet::parse(include_bytes!("keys/set-jwks.json")).unwrap()),
+            age_max: SignedDuration::from_hours(7 * 24),
+        },
+        false => Trust::PreVerified,
+    };
+    TokenRules { issuer: Some(issuer.to_owned()), audience: Some(audience.to_owned()), trust }
 }
 
 fn explained(file: &str, rules: &Rules) -> Answer {

@@ -603,6 +603,12 @@ const SAMPLES: &[&str] = &[
     include_str!("samples/hibob-01-employee-left.json"),
     include_str!("samples/merge-01-employee-changed.json"),
     include_str!("samples/adp-01-work-assignment-terminate.json"),
+    include_str!("samples/set-03-risc-account-disabled-complex.json"),
+    include_str!("samples/set-04-risc-identifier-changed.json"),
+    include_str!("samples/set-07-caep-session-revoked.json"),
+    include_str!("samples/scim-01-bulk-request.json"),
+    include_str!("samples/scim-03-event-prov-patch-full.json"),
+    include_str!("samples/scim-05-user-resource-inactive.json"),
 ];
 
 /// Stands only in actor fields of the samples.
@@ -615,6 +621,8 @@ fn every_rules() -> Vec<Rules> {
         Rules { types: types.clone(), tenant: Some("larkspur.okta.com".to_owned()), ..canonical() },
         Rules { types: types.clone(), tenant: Some("40218".to_owned()), ..canonical() },
         Rules { types, ..Rules::auto() },
+        Rules { format: Format::Set, tenant: Some("larkspur-prod".to_owned()), ..Rules::auto() },
+        Rules { format: Format::Scim, tenant: Some("larkspur".to_owned()), ..Rules::auto() },
         Rules::auto(),
     ]
 }
@@ -686,7 +694,10 @@ fn places(value: &Value, place: &str, found: &mut Vec<String>) {
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(index, item)| places(item, &format!("{place}/{index}"), found));
         }
-        Value::Object(map) => map.iter().for_each(|(name, member)| places(member, &format!("{place}/{name}"), found)),
+        Value::Object(map) => map.iter().for_each(|(name, member)| {
+            let name = name.replace('~', "~0").replace('/', "~1");
+            places(member, &format!("{place}/{name}"), found);
+        }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
@@ -755,7 +766,7 @@ proptest! {
             let Some(place) = found.get(index.index(found.len().max(1))) else { break };
             let (parent, name) = place.rsplit_once('/').unwrap();
             match (value.pointer_mut(parent).unwrap(), replacement) {
-                (Value::Object(map), None) => { map.remove(name); }
+                (Value::Object(map), None) => { map.remove(&name.replace("~1", "/").replace("~0", "~")); }
                 (Value::Array(items), None) => { items.remove(name.parse().unwrap()); }
                 (_, Some(replacement)) => *value.pointer_mut(place).unwrap() = replacement,
                 (_, None) => {}

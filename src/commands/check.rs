@@ -3,6 +3,7 @@
 mod emit;
 mod heroku;
 mod kafka;
+mod keys;
 mod registries;
 
 use std::io::Write;
@@ -32,6 +33,7 @@ pub fn run(
         None => {
             let mut findings = kafka::findings(&config)?;
             findings.extend(registries::findings(&config)?);
+            findings.extend(keys::findings(&config)?);
             findings.extend(heroku::findings(&config, environment)?);
             findings.extend(show::remarks(&config).into_iter().map(|remark| Finding::doubt("configuration", remark)));
             if args.json {

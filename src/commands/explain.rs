@@ -72,7 +72,7 @@ fn rules(
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         bail!(anyhow::anyhow!("the configuration has no source {name:?}; it has: {known}").context(Exit::Usage));
     };
-    let rules = source.rules();
+    let rules = source.rules_offline();
     Ok((Some(config), rules))
 }
 

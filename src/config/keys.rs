@@ -6,6 +6,7 @@ use Kind::{Many, One, Secret};
 
 use super::environment::VARIABLE_PREFIX;
 use super::shape::{Kind, Shape};
+use crate::sources::token::ALGORITHMS;
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
@@ -143,6 +144,14 @@ pub const KEYS: &[Key] = &[
     key("sources[].sample", One(Shape::Path), None, Absent("none"), "A record of your own feed; for formats that are not confirmed, whose plans are held otherwise."),
     key("sources[].sample_says", One(Shape::Text), None, Absent("none"), "What the sample must be read as: a decision, and an address or an id."),
 
+    key("sources[].issuer", One(Shape::Text), None, Absent("none; `set` needs it"), "What `iss` of a security event token must be."),
+    key("sources[].audience", One(Shape::Text), None, Absent("none; signed tokens need it"), "What `aud` of a security event token must be or hold."),
+    key("sources[].jwks_url", One(Shape::PageUrl), None, Absent("none"), "Where the issuer's keys are; `http` is accepted for this machine only."),
+    key("sources[].jwks_file", One(Shape::Path), None, Absent("none"), "File that holds the issuer's keys, instead of `jwks_url`."),
+    key("sources[].algorithms", Many(Shape::Choice(ALGORITHMS)), None, Value("[\"RS256\", \"ES256\"]"), "Signatures that count."),
+    key("sources[].pre_verified", One(Shape::Flag), None, Value("false"), "The records are claims of tokens that somebody has checked: whoever writes the topic is believed."),
+    key("sources[].external_id", One(Shape::Choice(&["opaque", "address", "employee_id"])), None, Value("\"opaque\""), "What SCIM's `externalId` is."),
+
     key("teams.*.mode", MODE, None, Required, "Mode for one Heroku team; may only be stricter than the mode at the top."),
 
     key("people.company_domains", Many(Shape::Domain), None, Required, "Only people with an address in one of these domains are ever removed."),
@@ -176,6 +185,7 @@ pub const KEYS: &[Key] = &[
     key("advanced.proof_patience", One(Shape::Duration), None, Value("\"10s\""), "How long a proof waits while other removals from the same list still go out."),
     key("advanced.account_probe", One(Shape::Duration), None, Value("\"30s\""), "How often the account is tried while Heroku refuses it as a whole."),
     key("advanced.circuit_probe", One(Shape::Duration), None, Value("\"60s\""), "How often a removal is tried while removals fail one after the other."),
+    key("advanced.jwks_pause", One(Shape::Duration), None, Value("\"30s\""), "The least time between two readings of an issuer's keys."),
     key("advanced.session_timeout", One(Shape::Duration), None, Value("\"10s\""), "Silence after which Kafka gives an instance's work to another one."),
 ];
 

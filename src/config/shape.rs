@@ -42,6 +42,8 @@ pub enum Shape {
     Url,
     /// An `http` or `https` address, with a path if need be.
     BaseUrl,
+    /// The same with a path: one page.
+    PageUrl,
     /// IP address and port.
     Listen,
     /// `host:port`, several separated by commas.
@@ -94,7 +96,7 @@ impl Shape {
             Self::Domain => "domain".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Path => "path".to_owned(),
-            Self::Url | Self::BaseUrl => "URL".to_owned(),
+            Self::Url | Self::BaseUrl | Self::PageUrl => "URL".to_owned(),
             Self::Listen => "IP address and port".to_owned(),
             Self::Servers => "host:port, …".to_owned(),
             Self::Topic => "topic".to_owned(),
@@ -128,6 +130,7 @@ impl Shape {
             | Self::Path
             | Self::Url
             | Self::BaseUrl
+            | Self::PageUrl
             | Self::Listen
             | Self::Servers
             | Self::Topic
@@ -160,6 +163,7 @@ impl Shape {
             Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string()),
             Self::Url => url(text),
             Self::BaseUrl => base_url(text),
+            Self::PageUrl => page_url(text),
             Self::Listen => std::net::SocketAddr::from_str(text)
                 .map(drop)
                 .map_err(|_| "wants an IP address and a port, such as \"0.0.0.0:8080\"".to_owned()),
@@ -271,16 +275,31 @@ fn servers(text: &str) -> Result<(), String> {
 }
 
 fn url(text: &str) -> Result<(), String> {
-    let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-        (Some(rest), _) => (true, rest),
-        (None, Some(rest)) => (false, rest),
-        (None, None) => return Err("wants an address that begins with https://".to_owned()),
-    };
+    let rest = behind_the_scheme(text)?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.is_empty() || authority.contains(['/', '?', '#', '@', ' ']) {
         return Err("wants scheme, host and port only, such as \"https://api.heroku.com\"".to_owned());
     }
-    if !secure && !is_loopback(authority) {
+    only_here_without_tls(text, authority)
+}
+
+fn page_url(text: &str) -> Result<(), String> {
+    let rest = behind_the_scheme(text)?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"@#\\".contains(&byte);
+    if authority.is_empty() || authority.contains('?') || !rest.bytes().all(plain) {
+        return Err("wants the address of a page, such as \"https://idp.example/jwks.json\"".to_owned());
+    }
+    only_here_without_tls(text, authority)
+}
+
+fn behind_the_scheme(text: &str) -> Result<&str, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.ok_or_else(|| "wants an address that begins with https://".to_owned())
+}
+
+fn only_here_without_tls(text: &str, authority: &str) -> Result<(), String> {
+    if text.starts_with("http://") && !is_loopback(authority) {
         return Err("must begin with https://; http is for 127.0.0.1, [::1] and localhost only".to_owned());
     }
     Ok(())
@@ -362,6 +381,33 @@ mod tests {
         refuses(
             Shape::BaseUrl,
             &["registry:8081", "https://", "https:///x", "https://user:pass@registry", "http://r/?x=1", "ftp://r"],
+        );
+    }
+
+    #[test]
+    fn a_page_without_tls_is_only_ever_on_this_machine() {
+        accepts(
+            Shape::PageUrl,
+            &[
+                "https://idp.example/jwks.json",
+                "https://idp.example/keys?v=1",
+                "http://127.0.0.1:5000/jwks",
+                "https://idp.example",
+            ],
+        );
+        refuses(
+            Shape::PageUrl,
+            &[
+                "idp.example/jwks.json",
+                "http://idp.example/jwks.json",
+                "http://127.0.0.1@idp.example/jwks",
+                "https://u:p@idp.example/jwks",
+                "http://localhost\\.evil.example/",
+                "https:///jwks",
+                "https://?jwks",
+                "https://idp.example/a b",
+                "file:///etc/passwd",
+            ],
         );
     }
 

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use super::problem::{Layer, Place, Problem};
 use super::shape::Shape;
-use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER};
+use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER, Source};
 use crate::model::outcome::Mode;
 use crate::sources::explain::Holds;
 use crate::sources::record_file::SUFFIX;
-use crate::sources::{Framing, Rules, own_sample};
+use crate::sources::token::KeySet;
+use crate::sources::{Format, Framing, Rules, own_sample};
 
 /// The topics that the service owns, by what follows the prefix.
 const OWN_TOPICS: [&str; 6] = ["events", "state", "commands", "outcomes", "dead-letters", "requests"];
@@ -224,7 +225,7 @@ impl Checks<'_> {
             }
             match (&source.sample, &source.sample_says) {
                 (Some(sample), Some(says)) => {
-                    if let Err((path, message)) = sample_is_read_as(sample, says, &source.rules()) {
+                    if let Err((path, message)) = sample_is_read_as(sample, says, &source.rules_offline()) {
                         let remedy = "`heroku-deprovisioner explain --source NAME FILE` shows how a record is read";
                         self.problem(&[&at(path)], format!("`{}` {message}", at(path)), remedy);
                     }
@@ -241,6 +242,7 @@ impl Checks<'_> {
                 ),
                 (None, None) => {}
             }
+            self.tokens(index, source);
             let own = source.topic.strip_prefix(&config.kafka.prefix).filter(|rest| OWN_TOPICS.contains(rest));
             if source.cluster.is_none() && own.is_some() {
                 self.problem(
@@ -249,6 +251,75 @@ impl Checks<'_> {
                     "name the topic of the source",
                 );
             }
+        }
+    }
+
+    /// Whether a source of tokens says whom to believe, and no other one does.
+    fn tokens(&mut self, index: usize, source: &Source) {
+        let at = |name: &str| format!("sources[{index}].{name}");
+        let given = [
+            ("issuer", source.issuer.is_some()),
+            ("audience", source.audience.is_some()),
+            ("jwks_url", source.jwks_url.is_some()),
+            ("jwks_file", source.jwks_file.is_some()),
+            ("pre_verified", source.pre_verified),
+        ];
+        let mut given = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name);
+        if source.format != Format::Set {
+            if let Some(name) = given.next() {
+                let format = source.format.as_str();
+                let message = format!("`{}` has no effect while `{}` is {format:?}", at(name), at("format"));
+                self.problem(&[&at(name)], message, "it is for security event tokens, `format = \"set\"`");
+            }
+            return;
+        }
+        let mut missing = |name: &str, remedy: &str| {
+            let message = format!("`{}` is missing: the format is \"set\"", at(name));
+            self.problem(&[&at("format")], message, remedy);
+        };
+        if source.issuer.is_none() {
+            missing("issuer", "name the one whose tokens count, as it stands in their `iss`");
+        }
+        if !source.pre_verified && source.audience.is_none() {
+            missing("audience", "name whom the tokens are meant for, as it stands in their `aud`");
+        }
+        if !source.pre_verified && source.schema_registry.is_some() {
+            let message =
+                format!("`{}` has no effect: a signed token is text, and has no schema", at("schema_registry"));
+            self.problem(&[&at("schema_registry")], message, "leave it out");
+        }
+        if source.tenant.contains(':') {
+            let message = format!("`{}` holds a colon, which separates the parts of a person's key", at("tenant"));
+            self.problem(&[&at("tenant")], message, "write the host of the issuer");
+        }
+        match (source.pre_verified, &source.jwks_url, &source.jwks_file) {
+            (true, None, None) | (false, Some(_), None) => {}
+            (true, _, _) => {
+                let name = if source.jwks_url.is_some() { "jwks_url" } else { "jwks_file" };
+                let message = format!("`{}` has no effect while `{}` is true", at(name), at("pre_verified"));
+                self.problem(&[&at(name)], message, "choose: the service checks signatures, or somebody else did");
+            }
+            (false, Some(_), Some(_)) => {
+                let message = format!("both `{}` and `{}` are there", at("jwks_url"), at("jwks_file"));
+                self.problem(&[&at("jwks_file")], message, "choose one");
+            }
+            (false, None, None) => {
+                let message = format!("nothing says where the keys of `sources[{index}]` are");
+                let remedy = "set `jwks_url` or `jwks_file`, or `pre_verified` if somebody else checks the tokens";
+                self.problem(&[&at("format")], message, remedy);
+            }
+            (false, None, Some(file)) => {
+                let read = std::fs::read(file).map_err(|error| error.to_string());
+                let read = read.and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()));
+                if let Err(why) = read {
+                    let message = format!("`{}` cannot be used: {why}", at("jwks_file"));
+                    self.problem(&[&at("jwks_file")], message, "write the issuer's keys there as a JSON Web Key Set");
+                }
+            }
+        }
+        if source.algorithms.is_empty() {
+            let message = format!("`{}` is empty: no token counts", at("algorithms"));
+            self.problem(&[&at("algorithms")], message, "name the one that the issuer signs with");
         }
     }
 
@@ -290,6 +361,7 @@ impl Checks<'_> {
             ("advanced.hold_recheck", config.advanced.hold_recheck),
             ("advanced.account_probe", config.advanced.account_probe),
             ("advanced.circuit_probe", config.advanced.circuit_probe),
+            ("advanced.jwks_pause", config.advanced.jwks_pause),
             ("advanced.session_timeout", config.advanced.session_timeout),
         ];
         for (path, _) in zero.iter().filter(|(_, time)| time.is_zero()) {

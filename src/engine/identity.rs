@@ -350,6 +350,7 @@ impl Identities {
 mod tests {
     use super::*;
     use crate::engine::fixtures::{event, policy};
+    use crate::model::event::IdentityChange;
 
     #[test]
     fn the_same_address_under_another_system_is_the_same_person() {
@@ -369,6 +370,19 @@ mod tests {
         assert_eq!(new.dispossessed, BTreeSet::from([old.person]));
         assert!(them.people[&old.person].addresses.is_empty());
         assert!(!them.people[&new.person].addresses.is_empty());
+    }
+
+    /// Security event tokens say that an address was given to somebody else, and not to whom.
+    #[test]
+    fn an_address_that_is_said_to_be_recycled_leaves_its_old_owner() {
+        let mut them = Identities::default();
+        let old = them.recognise(&event("set_email:larkspur:a@x", "e1", "a@larkspur.example"), None, &policy());
+        let mut said = event("set_email:larkspur:a@x#e2", "e2", "a@larkspur.example");
+        let address = said.subject.emails[0].value.clone();
+        said.action = Action::IdentityUpdate;
+        said.identity_change = Some(IdentityChange { from: address.clone(), to: address });
+        assert_eq!(them.recognise(&said, None, &policy()).dispossessed, BTreeSet::from([old.person]));
+        assert!(them.people[&old.person].addresses.is_empty());
     }
 
     #[test]

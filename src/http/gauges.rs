@@ -112,7 +112,7 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
     count(
         "heroku_deprovisioner.source.waiting",
         "",
-        "1 while a source waits for its schema registry",
+        "1 while a source waits for what it needs from outside",
         |status, gauge| {
             for source in &status.sources {
                 let waits = u64::from(source.waiting_since.is_some());

@@ -163,6 +163,14 @@ impl Place {
         self.0.starts_with(&outer.0)
     }
 
+    /// Which item of a list it is.
+    pub(super) fn last_index(&self) -> Option<usize> {
+        match self.0.last() {
+            Some(Step::Index(index)) => Some(*index),
+            Some(Step::Key(_)) | None => None,
+        }
+    }
+
     pub(super) fn is_root(&self) -> bool {
         self.0.is_empty()
     }

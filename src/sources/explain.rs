@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::framing::{self, Framing, SchemaId};
 use super::record_file::{RecordFile, RecordFileError};
 use super::schema::Schema;
+use super::token::{Compact, Trust};
 use super::{Reading, Record, Reject, RejectCode, Rules, Thoroughness, Verdict, read_with, schema_of};
 use crate::model::Email;
 use crate::model::event::{Action, PersonEvent, Subject};
@@ -188,7 +189,12 @@ pub fn explain(record: &Record<'_>, rules: &Rules, now: Timestamp) -> Answer {
 
 fn rows(record: &Record<'_>, rules: &Rules, schema: Option<&Schema>, now: Timestamp) -> Answer {
     let readings = read_with(record, rules, schema, Thoroughness::Full);
-    Answer { rows: readings.into_iter().map(|reading| row(reading, rules, now)).collect() }
+    let mut rows: Vec<Explanation> = readings.into_iter().map(|reading| row(reading, rules, now)).collect();
+    let signed = record.value.and_then(Compact::of).is_some() && matches!(rules.tokens.trust, Trust::Unchecked);
+    for row in rows.iter_mut().filter(|row| signed && row.decision != Decision::Reject) {
+        row.reason.push_str("; the signature was not checked");
+    }
+    Answer { rows }
 }
 
 fn row(reading: Reading, rules: &Rules, now: Timestamp) -> Explanation {

@@ -47,6 +47,26 @@ impl<'a> Members<'a> {
         self.map.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// The members' names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.map.keys().map(String::as_str)
+    }
+
+    /// How a name is spelled here, where letter case does not count; two spellings of one name are refused.
+    pub(super) fn spelled<'n>(&self, name: &'n str) -> Result<&'n str, Reject>
+    where
+        'a: 'n,
+    {
+        let mut found = self.names().filter(|known| known.eq_ignore_ascii_case(name));
+        match (found.next(), found.next()) {
+            (Some(spelling), None) => Ok(spelling),
+            (Some(_), Some(_)) => {
+                Err(Reject::new(RejectCode::Ambiguous, format!("`{}` is there in two spellings", self.place(name))))
+            }
+            (None, _) => Ok(name),
+        }
+    }
+
     /// A member as it is.
     pub(super) fn required(&self, name: &str) -> Result<&'a Value, Reject> {
         self.map.get(name).ok_or_else(|| self.missing(name))
@@ -193,6 +213,16 @@ impl<'a> Members<'a> {
     pub(super) fn optional_time(&self, name: &str) -> Result<Option<Timestamp>, Reject> {
         let Some(text) = self.optional_str(name, TEXT_MAX)? else { return Ok(None) };
         let time = rfc3339(text).ok_or_else(|| self.invalid(name, "is not an RFC 3339 time with its offset"))?;
+        self.plausible(name, time).map(Some)
+    }
+
+    /// A member that is a moment in seconds since 1970, if it is there. A fraction does not count.
+    pub(super) fn optional_seconds(&self, name: &str) -> Result<Option<Timestamp>, Reject> {
+        let Some(value) = self.map.get(name) else { return Ok(None) };
+        let number = value.as_f64().ok_or_else(|| wrong_type(&self.place(name), "a number of seconds"))?;
+        // What does not fit is cut to the largest number, which is no time.
+        let time = Timestamp::from_second(number as i64).ok();
+        let time = time.ok_or_else(|| self.invalid(name, "is not a time in seconds"))?;
         self.plausible(name, time).map(Some)
     }
 

@@ -10,6 +10,8 @@
 mod avro;
 mod protobuf;
 
+use ::base64::Engine as _;
+use ::base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use self::avro::Avro;
@@ -131,16 +133,7 @@ fn zigzag(number: u64) -> i64 {
 
 /// Bytes have no form of their own in JSON: they become base64 with its padding, as in Protobuf's JSON.
 fn base64(bytes: &[u8]) -> Value {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let number = (0..3).fold(0_usize, |number, at| number << 8 | usize::from(chunk.get(at).copied().unwrap_or(0)));
-        for digit in 0..4 {
-            let shown = digit <= chunk.len();
-            text.push(if shown { char::from(DIGITS[number >> (18 - 6 * digit) & 63]) } else { '=' });
-        }
-    }
-    Value::String(text)
+    Value::String(STANDARD.encode(bytes))
 }
 
 #[cfg(test)]

@@ -136,11 +136,17 @@ pub enum RejectCode {
     MissingSubject,
     /// The record is another organisation's.
     OtherTenant,
+    /// A token that the issuer's keys did not sign, or not by a pinned algorithm.
+    BadSignature,
+    /// A token without the type, issuer or audience that is pinned, or one that is not signed at all.
+    Untrusted,
+    /// A token that was too old when it arrived.
+    Expired,
 }
 
 impl RejectCode {
     /// All, for the documentation and the metric's labels.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::TooLarge,
         Self::TooManyElements,
         Self::TooDeep,
@@ -166,6 +172,9 @@ impl RejectCode {
         Self::InvalidAddress,
         Self::MissingSubject,
         Self::OtherTenant,
+        Self::BadSignature,
+        Self::Untrusted,
+        Self::Expired,
     ];
 
     /// As it stands in dead letters and metrics.
@@ -196,6 +205,9 @@ impl RejectCode {
             Self::InvalidAddress => "invalid_address",
             Self::MissingSubject => "missing_subject",
             Self::OtherTenant => "other_tenant",
+            Self::BadSignature => "bad_signature",
+            Self::Untrusted => "untrusted",
+            Self::Expired => "expired",
         }
     }
 }

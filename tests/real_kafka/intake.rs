@@ -61,7 +61,7 @@ impl Running {
             own_settings: bench.settings.clone(),
             names: bench.names.clone(),
             instance: instance.to_owned(),
-            sources: vec![IntakeSource { topic: topic.to_owned(), rules, registry: None, start }],
+            sources: vec![IntakeSource { topic: topic.to_owned(), rules, registry: None, keys: None, start }],
             keep: Keep::Record,
             metrics: Metrics::default(),
             figures: Arc::clone(&figures),

@@ -2,8 +2,9 @@
 //! exactly as the intake would write it.
 
 use std::io::Write;
+use std::sync::Arc;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::json;
 
 use super::fetch;
@@ -17,9 +18,10 @@ use crate::commands::schema;
 use crate::config::{Cluster, Config, Environment, OPERATOR_SOURCE};
 use crate::engine::case::case_id;
 use crate::exit::Exit;
+use crate::jwks;
 use crate::kafka::{self, IntakeSource, KafkaSettings, OutgoingRecord, TopicRecord, record_sha256};
 use crate::model::command::Act;
-use crate::model::event::{Authenticity, Normalised, Origin};
+use crate::model::event::{Normalised, Origin};
 use crate::sources::{self, Header, Reading, Record, Rules, Verdict};
 use crate::telemetry::trace::TRACEPARENT;
 use crate::wire;
@@ -61,7 +63,16 @@ fn rules<'c>(config: &'c Config, topics: &OwnTopics, letter: &Letter) -> anyhow:
         return Ok((IntakeSource::operator(&topics.names).rules, &config.kafka.cluster));
     }
     match config.sources.iter().find(|source| source.name == name) {
-        Some(source) => Ok((source.rules(), config.cluster_of(source).1)),
+        Some(source) => {
+            let mut rules = source.rules();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let keys = runtime.block_on(jwks::read_once(source));
+            let keys = keys.map_err(anyhow::Error::from).context("the issuer's keys cannot be read");
+            if let Some(keys) = keys.context(Exit::Unreachable)? {
+                rules.tokens.trust.with_keys(Arc::new(keys));
+            }
+            Ok((rules, config.cluster_of(source).1))
+        }
         None if [&topics.names.events, &topics.names.commands].iter().any(|topic| *topic == letter.says("topic")) => {
             Err(anyhow!(
                 "the record is from {}, a topic that the service alone reads: order or publish again what it meant",
@@ -144,7 +155,7 @@ fn read(
                     element: reading.element,
                     record_sha256: digest.to_owned(),
                     received_at: clock::now(),
-                    authenticity: Authenticity::TopicAcl,
+                    authenticity: rules.tokens.trust.authenticity(),
                 };
                 let traceparent = record.header(TRACEPARENT).map(str::to_owned);
                 replayed.events.push(Normalised { event: *event, origin, traceparent });

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::registry::Trouble;
+use crate::trouble::Trouble;
 
 /// Figures of all sources of one intake.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub struct SourceFigures {
     pub elements: BTreeMap<&'static str, u64>,
     /// When the last record was read.
     pub last_record_at: Option<Timestamp>,
-    /// Why no record is read: its schema registry gives no answer.
+    /// Why no record is read: what one needs from outside cannot be had.
     pub waiting: Option<Trouble>,
 }
 

@@ -1,11 +1,14 @@
 //! What source systems write: carriers, the canonical event, Okta's System Log.
 
+use std::sync::Arc;
+
 use heroku_deprovisioner::model::Email;
 use heroku_deprovisioner::model::event::{Action, Boundary, PersonEvent};
 use heroku_deprovisioner::sources::explain::{COLUMNS, Decision, explain};
+use heroku_deprovisioner::sources::token::{Algorithm, KeySet, TokenRules, Trust};
 use heroku_deprovisioner::sources::{ELEMENTS_MAX, Format, Reading, Record, RejectCode, Rules, Verdict, read};
 use heroku_deprovisioner::wire::{DEAD_LETTER_VALUE_MAX, Keep, Refused, dead_letter, person_event};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
 use super::super::allocation::bounded;
@@ -28,6 +31,11 @@ pub(super) fn envelope(input: &[u8]) {
     readings(&record, input.len(), &Rules { tenant: Some(TENANT.to_owned()), ..okta.clone() });
     readings(&record, input.len(), &Rules { types: types.clone(), ..okta });
     readings(&record, input.len(), &Rules { types, ..Rules::auto() });
+    let keys = KeySet::parse(include_bytes!("../../keys/set-jwks.json")).unwrap();
+    let trust =
+        Trust::Signed { algorithms: vec![Algorithm::ES256], keys: Arc::new(keys), age_max: SignedDuration::MAX };
+    let tokens = TokenRules { trust, ..TokenRules::unchecked() };
+    readings(&record, input.len(), &Rules { format: Format::Set, tokens, ..Rules::auto() });
     for format in Format::names().filter_map(Format::from_name) {
         readings(&record, input.len(), &Rules { format, ..Rules::auto() });
     }
