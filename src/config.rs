@@ -32,6 +32,7 @@ pub use self::settings::{Setting, Settings, Step};
 use crate::model::Email;
 use crate::model::event::Boundary;
 use crate::model::outcome::Mode;
+use crate::sources::mapping::Mapping;
 use crate::sources::{Format, Rules};
 use crate::telemetry::{LogFormat, LogSettings};
 
@@ -192,6 +193,8 @@ pub struct Source {
     pub sample: Option<PathBuf>,
     /// What it must be read as.
     pub sample_says: Option<String>,
+    /// What its records mean, where no format says it.
+    pub mapping: Option<Mapping>,
 }
 
 /// Where reading begins at the very first start.
@@ -476,6 +479,7 @@ impl Source {
             types: self.types.clone(),
             zone: self.time_zone(),
             boundary: self.boundary,
+            mapping: self.mapping.clone(),
         }
     }
 
@@ -617,14 +621,14 @@ tenant = "larkspur.okta.com"
         );
         assert_eq!(rules.zone.iana_name(), Some("Europe/Berlin"));
         assert_eq!(rules.types, ["com.example.offboarding.person.v1"]);
-        for name in Format::names() {
+        for name in Format::names().filter(|name| *name != "mapping") {
             let config =
                 parse(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", &format!("format = {name:?}"))));
             assert_eq!(config.unwrap().sources[0].format.as_str(), name);
         }
         let error = errors(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", "format = \"auto\"")));
         assert!(
-            error.contains("`sources[0].format` wants \"canonical\", \"okta\", \"entra\", \"google\", \"keycloak\", \"auth0\", \"jump_cloud\", \"one_login\" or \"ping_one\", found \"auto\""),
+            error.contains("`sources[0].format` wants \"canonical\", \"okta\", \"entra\", \"google\", \"keycloak\", \"auth0\", \"jump_cloud\", \"one_login\", \"ping_one\" or \"mapping\", found \"auto\""),
             "{error}"
         );
     }

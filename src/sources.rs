@@ -16,9 +16,11 @@ mod carrier;
 mod document;
 pub mod entra;
 pub mod explain;
+pub mod expression;
 pub mod google;
 pub mod jump_cloud;
 pub mod keycloak;
+pub mod mapping;
 mod members;
 pub mod okta;
 pub mod one_login;
@@ -34,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::{Boundary, PERSON_EVENT_TYPE};
 
 use carrier::{Delivery, Element};
+use mapping::Mapping;
 pub use verdict::{About, Reading, Reject, RejectCode, Verdict};
 
 /// Longest record value that is read, in bytes. Longer ones are refused before anything is parsed.
@@ -77,6 +80,8 @@ pub struct Rules {
     pub zone: TimeZone,
     /// The boundary of dates that come without one.
     pub boundary: Boundary,
+    /// What [`Format::Mapping`] reads by.
+    pub mapping: Option<Mapping>,
 }
 
 impl Rules {
@@ -89,6 +94,7 @@ impl Rules {
             types: Vec::new(),
             zone: TimeZone::UTC,
             boundary: Boundary::EndOfDay,
+            mapping: None,
         }
     }
 
@@ -122,6 +128,8 @@ pub enum Format {
     OneLogin,
     /// PingOne's audit activities.
     PingOne,
+    /// Any JSON, as a mapping in the configuration says.
+    Mapping,
 }
 
 impl Format {
@@ -168,6 +176,16 @@ struct Adapter {
     read: fn(&Element<'_>, &Rules) -> Vec<Reading>,
 }
 
+impl Adapter {
+    /// Takes off the format's own envelope; a mapping is alone in knowing it from the configuration.
+    fn elements<'a>(&self, element: Element<'a>, rules: &Rules) -> Vec<Element<'a>> {
+        match &rules.mapping {
+            Some(mapping) if self.format == Format::Mapping => mapping.unwrap(element),
+            Some(_) | None => (self.unwrap)(element),
+        }
+    }
+}
+
 const ADAPTERS: &[Adapter] = &[
     canonical::ADAPTER,
     okta::ADAPTER,
@@ -178,6 +196,7 @@ const ADAPTERS: &[Adapter] = &[
     jump_cloud::ADAPTER,
     one_login::ADAPTER,
     ping_one::ADAPTER,
+    mapping::ADAPTER,
 ];
 
 /// The reading of an element whose CloudEvent is somebody else's or cannot be read; `None` = the format may look at it.
@@ -244,7 +263,7 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
     let mut found = Vec::new();
     for element in carrier::unwrap(&delivery, record.arrived_at, &document.root, fault) {
         match adapter_for(&element, rules) {
-            Ok(adapter) => found.extend((adapter.unwrap)(element).into_iter().map(|mut inner| {
+            Ok(adapter) => found.extend(adapter.elements(element, rules).into_iter().map(|mut inner| {
                 let fault = inner.fault.take();
                 let next = fault.map_or(Ok(adapter), |fault| Err(Reading::reject(inner.place(), fault)));
                 (inner, next)

@@ -94,6 +94,11 @@ const BORDERS: &[Border] = &[
         why: "backoff is unmaintained; src/engine/retry.rs keeps it replaceable",
     },
     Border {
+        names: &["cel"],
+        nowhere_in: Files { of: &[""], but: &["sources/expression/program"] },
+        why: "one file knows what CEL may do here and what its errors may tell",
+    },
+    Border {
         names: &["rdkafka"],
         nowhere_in: Files { of: &[""], but: &["kafka", "trial", "config"] },
         why: "src/kafka/ alone speaks to brokers (trial/ starts them, config/ has librdkafka check its properties)",

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::problem::{Layer, Place, Problem};
 use super::shape::Shape;
-use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER};
+use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER, Source};
 use crate::model::outcome::Mode;
 use crate::sources::explain::Holds;
 use crate::sources::record_file::SUFFIX;
-use crate::sources::{Rules, own_sample};
+use crate::sources::{Format, Rules, own_sample};
 
 /// The topics that the service owns, by what follows the prefix.
 const OWN_TOPICS: [&str; 6] = ["events", "state", "commands", "outcomes", "dead-letters", "requests"];
@@ -47,6 +47,10 @@ pub fn remarks(config: &Config) -> Vec<String> {
             "source {:?}: nothing confirms {what}; its plans wait for an approval until `sample` proves it",
             source.name
         ))
+    }));
+    remarks.extend(config.sources.iter().filter_map(|source| {
+        let untested = source.mapping.as_ref()?.tests.is_empty();
+        untested.then(|| format!("source {:?}: its mapping has no test", source.name))
     }));
     let sources = config.sources.iter().filter(|source| source.mode == Some(Mode::Enforce));
     let teams = config.teams.iter().filter(|(_, rule)| rule.mode == Mode::Enforce);
@@ -195,6 +199,7 @@ impl Checks<'_> {
                 ),
                 (None, None) => {}
             }
+            self.mapping(index, source);
             let own = source.topic.strip_prefix(&config.kafka.prefix).filter(|rest| OWN_TOPICS.contains(rest));
             if source.cluster.is_none() && own.is_some() {
                 self.problem(
@@ -202,6 +207,38 @@ impl Checks<'_> {
                     format!("`{}` is {:?}, a topic of this service itself", at("topic"), source.topic),
                     "name the topic of the source",
                 );
+            }
+        }
+    }
+
+    fn mapping(&mut self, index: usize, source: &Source) {
+        let at = |name: &str| format!("sources[{index}].{name}");
+        let mapping = match (&source.mapping, source.format) {
+            (None, Format::Mapping) => {
+                return self.problem(
+                    &[&at("format")],
+                    format!("`{}` is \"mapping\", and there is no [sources.mapping]", at("format")),
+                    "docs/sources/mapping.md shows how to write one",
+                );
+            }
+            (None, _) => return,
+            (Some(_), format) if format != Format::Mapping => {
+                return self.problem(
+                    &[&at("format")],
+                    format!("`{}` is {:?}, and a [sources.mapping] stands below it", at("format"), format.as_str()),
+                    "a mapping is for the format \"mapping\" only",
+                );
+            }
+            (Some(mapping), _) => mapping,
+        };
+        if let Some((key, message, remedy)) = mapping.misfit() {
+            let key = at(&format!("mapping.{key}"));
+            return self.problem(&[&key], format!("`{key}` {message}"), remedy);
+        }
+        for (number, test) in mapping.tests.iter().enumerate() {
+            if let Err(message) = test.check(&source.rules()) {
+                let key = at(&format!("mapping.tests[{number}].says"));
+                self.problem(&[&key], format!("`{key}` {message}"), "mend the mapping, or what the test expects");
             }
         }
     }

@@ -25,6 +25,17 @@ pub(super) struct Element<'a> {
     pub(super) fault: Option<Reject>,
     /// When the record came, for formats that name no time.
     pub(super) arrived_at: Option<Timestamp>,
+    /// What stands around it, where it is not the whole of a record.
+    pub(super) around: Option<Around<'a>>,
+}
+
+/// What stands around an element.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// The outermost wrapping.
+    pub(super) record: &'a Value,
+    /// The part of it that the element was taken from.
+    pub(super) inner: &'a Value,
 }
 
 /// A wrapping that was taken off.
@@ -102,6 +113,17 @@ impl<'a> Element<'a> {
     pub(super) fn each(self, envelope: &Envelope<'a>, path: &Place, items: &'a [Value]) -> Vec<Self> {
         let items = items.iter().take(ELEMENTS_MAX + 1).enumerate();
         items.map(|(index, item)| self.clone().within(envelope.clone(), path.index(index), item)).collect()
+    }
+
+    /// The outermost wrapping; the element itself when there is none.
+    pub(super) fn record(&self) -> &'a Value {
+        self.around.map_or(self.value, |around| around.record)
+    }
+
+    /// The same element, remembering what stands around `inner`.
+    pub(super) fn inside(self, inner: &'a Value) -> Self {
+        let around = Some(Around { record: self.record(), inner });
+        Self { around, ..self }
     }
 
     /// The same element, refused.
@@ -182,6 +204,7 @@ pub(super) fn unwrap<'a>(
         envelopes: Vec::new(),
         fault: None,
         arrived_at,
+        around: None,
     };
     match (delivery, root) {
         (Delivery::Binary(attributes), _) => vec![event_bridge(binary(attributes, fault, whole))],
@@ -252,7 +275,7 @@ fn structured<'a>(delivery: &Delivery<'a>, element: Element<'a>) -> Element<'a> 
     match (read(), value.get("data")) {
         (Ok(event), Some(data)) => {
             let path = element.path.key("data");
-            element.within(Envelope::CloudEvent(event), path, data)
+            element.inside(data).within(Envelope::CloudEvent(event), path, data)
         }
         (Ok(event), None) => {
             let path = element.path.clone();

@@ -331,7 +331,7 @@ fn with_milliseconds<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Re
 }
 
 /// Three digits of a second at least, or none: as the sources themselves write it.
-fn to_the_millisecond(at: Timestamp) -> String {
+pub(super) fn to_the_millisecond(at: Timestamp) -> String {
     let millisecond = 1_000_000;
     let nanoseconds = at.subsec_nanosecond();
     if nanoseconds != 0 && nanoseconds % millisecond == 0 { format!("{at:.3}") } else { at.to_string() }

@@ -6,8 +6,9 @@ use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::Rules;
 use super::verdict::{Reject, RejectCode};
-use crate::model::event::{ExternalId, Subject};
+use crate::model::event::{Effective, ExternalId, Subject};
 use crate::model::{Email, SubjectKey};
 
 /// Longest text, in characters, where the format sets no other limit.
@@ -163,11 +164,7 @@ impl<'a> Members<'a> {
 
     /// Refuses a moment outside the plausible years.
     pub(super) fn plausible(&self, name: &str, time: Timestamp) -> Result<Timestamp, Reject> {
-        if YEARS.contains(&jiff::tz::TimeZone::UTC.to_datetime(time).year()) {
-            Ok(time)
-        } else {
-            Err(self.invalid(name, &format!("lies outside the years {} to {}", YEARS.start(), YEARS.end())))
-        }
+        plausible_at(&self.place(name), time)
     }
 
     /// A member that is a civil date, if it is there.
@@ -181,6 +178,15 @@ impl<'a> Members<'a> {
     pub(super) fn required_email(&self, name: &str) -> Result<Email, Reject> {
         email(self.required(name)?, &self.place(name))
     }
+}
+
+/// Refuses a moment outside the plausible years.
+pub(super) fn plausible_at(place: &str, time: Timestamp) -> Result<Timestamp, Reject> {
+    if YEARS.contains(&jiff::tz::TimeZone::UTC.to_datetime(time).year()) {
+        return Ok(time);
+    }
+    let detail = format!("`{place}` lies outside the years {} to {}", YEARS.start(), YEARS.end());
+    Err(Reject::new(RejectCode::InvalidValue, detail))
 }
 
 /// A text that is not empty, not too long and free of characters that act on what surrounds them.
@@ -256,6 +262,40 @@ pub(super) fn rfc3339(text: &str) -> Option<Timestamp> {
     };
     let fits = matches_shape(head, b"dddd-dd-ddTdd:dd:dd") && (tail == b"Z" || matches_shape(tail, b"+dd:dd"));
     if fits { text.parse().ok() } else { None }
+}
+
+/// When something takes effect, as sources that know days write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MomentOrDate {
+    Moment(Timestamp),
+    Date(Date),
+}
+
+/// An RFC 3339 time or a date. Midnight in UTC is a date: that is how many systems write one.
+pub(super) fn moment_or_date(text: &str) -> Option<MomentOrDate> {
+    if matches_shape(text.as_bytes(), b"dddd-dd-dd") {
+        return text.parse().ok().map(MomentOrDate::Date);
+    }
+    let moment = rfc3339(text)?;
+    let in_utc = jiff::tz::TimeZone::UTC.to_datetime(moment);
+    let midnight = in_utc.time() == jiff::civil::Time::midnight() && (text.ends_with('Z') || text.ends_with("+00:00"));
+    Some(if midnight { MomentOrDate::Date(in_utc.date()) } else { MomentOrDate::Moment(moment) })
+}
+
+impl MomentOrDate {
+    /// For the event. A date takes the zone and the boundary of its source with it.
+    pub(super) fn effective(self, rules: &Rules) -> Effective {
+        match self {
+            Self::Moment(at) => Effective { at: Some(at), date: None, timezone: None, boundary: None, basis: None },
+            Self::Date(date) => Effective {
+                at: None,
+                date: Some(date),
+                timezone: rules.zone.iana_name().map(ToOwned::to_owned),
+                boundary: Some(rules.boundary),
+                basis: None,
+            },
+        }
+    }
 }
 
 /// `d` stands for a digit, `+` for either sign, anything else for itself.
