@@ -32,6 +32,7 @@ pub use self::settings::{Setting, Settings, Step};
 use crate::model::Email;
 use crate::model::event::Boundary;
 use crate::model::outcome::Mode;
+use crate::sources::debezium::Table;
 use crate::sources::mapping::Mapping;
 use crate::sources::{Format, Rules};
 use crate::telemetry::{LogFormat, LogSettings};
@@ -195,6 +196,9 @@ pub struct Source {
     pub sample_says: Option<String>,
     /// What its records mean, where no format says it.
     pub mapping: Option<Mapping>,
+    /// What the columns of its tables mean.
+    #[serde(default)]
+    pub tables: Vec<Table>,
 }
 
 /// Where reading begins at the very first start.
@@ -480,6 +484,7 @@ impl Source {
             zone: self.time_zone(),
             boundary: self.boundary,
             mapping: self.mapping.clone(),
+            tables: self.tables.clone(),
         }
     }
 
@@ -621,14 +626,14 @@ tenant = "larkspur.okta.com"
         );
         assert_eq!(rules.zone.iana_name(), Some("Europe/Berlin"));
         assert_eq!(rules.types, ["com.example.offboarding.person.v1"]);
-        for name in Format::names().filter(|name| *name != "mapping") {
+        for name in Format::names().filter(|name| !["debezium", "mapping"].contains(name)) {
             let config =
                 parse(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", &format!("format = {name:?}"))));
             assert_eq!(config.unwrap().sources[0].format.as_str(), name);
         }
         let error = errors(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", "format = \"auto\"")));
         assert!(
-            error.contains("`sources[0].format` wants \"canonical\", \"okta\", \"entra\", \"google\", \"keycloak\", \"auth0\", \"jump_cloud\", \"one_login\", \"ping_one\" or \"mapping\", found \"auto\""),
+            error.contains("`sources[0].format` wants \"canonical\", \"okta\", \"entra\", \"google\", \"keycloak\", \"auth0\", \"jump_cloud\", \"one_login\", \"ping_one\", \"debezium\" or \"mapping\", found \"auto\""),
             "{error}"
         );
     }

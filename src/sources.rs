@@ -3,7 +3,7 @@
 //! A record passes four stages, each in its own file:
 //!
 //! 1. `document`: bytes to JSON, within limits, remembering every repeated key;
-//! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge) are taken off;
+//! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge, a schema) are taken off;
 //! 3. the format's own envelope is taken off, and
 //! 4. each element is classified: both are the format's file (`canonical`, `okta`, …), listed in `ADAPTERS`.
 //!
@@ -13,6 +13,7 @@
 pub mod auth0;
 pub mod canonical;
 mod carrier;
+pub mod debezium;
 mod document;
 pub mod entra;
 pub mod explain;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::{Boundary, PERSON_EVENT_TYPE};
 
 use carrier::{Delivery, Element};
+use debezium::Table;
 use mapping::Mapping;
 pub use verdict::{About, Reading, Reject, RejectCode, Verdict};
 
@@ -82,6 +84,8 @@ pub struct Rules {
     pub boundary: Boundary,
     /// What [`Format::Mapping`] reads by.
     pub mapping: Option<Mapping>,
+    /// What the columns mean that [`Format::Debezium`] reads.
+    pub tables: Vec<Table>,
 }
 
 impl Rules {
@@ -95,6 +99,7 @@ impl Rules {
             zone: TimeZone::UTC,
             boundary: Boundary::EndOfDay,
             mapping: None,
+            tables: Vec::new(),
         }
     }
 
@@ -128,6 +133,8 @@ pub enum Format {
     OneLogin,
     /// PingOne's audit activities.
     PingOne,
+    /// Changes of database rows, as Debezium captures them.
+    Debezium,
     /// Any JSON, as a mapping in the configuration says.
     Mapping,
 }
@@ -196,6 +203,7 @@ const ADAPTERS: &[Adapter] = &[
     jump_cloud::ADAPTER,
     one_login::ADAPTER,
     ping_one::ADAPTER,
+    debezium::ADAPTER,
     mapping::ADAPTER,
 ];
 

@@ -155,6 +155,15 @@ pub const KEYS: &[Key] = &[
     key("sources[].mapping.tests[].record", One(Shape::Text), None, Required, "A record of the feed."),
     key("sources[].mapping.tests[].says", Many(Shape::Text), None, Required, "What each element must be read as: a decision, then address, id or time."),
 
+    key("sources[].tables[].name", One(Shape::Text), None, Required, "`schema.table`, `database.table` or `table`; rows of others are ignored."),
+    key("sources[].tables[].id", One(Shape::Text), None, Required, "The column that says who it is, for good."),
+    key("sources[].tables[].emails", Many(Shape::Text), None, Value("[]"), "Columns with the person's addresses."),
+    key("sources[].tables[].status", One(Shape::Text), None, Absent("`date` decides"), "The column that says whether somebody is employed."),
+    key("sources[].tables[].left", Many(Shape::Text), None, Value("[]"), "Its values that mean left."),
+    key("sources[].tables[].date", One(Shape::Text), None, Absent("`status` decides"), "The column of the last day."),
+    key("sources[].tables[].date_as", One(Shape::Choice(&["days", "millis", "micros", "nanos"])), None, Absent("the schema says it"), "What a number in it counts, from 1970-01-01 on."),
+    key("sources[].tables[].system", One(Shape::Name), None, Absent("name of the source"), "Beginning of the person keys; the same for feeds that use the same ids."),
+
     key("teams.*.mode", MODE, None, Required, "Mode for one Heroku team; may only be stricter than the mode at the top."),
 
     key("people.company_domains", Many(Shape::Domain), None, Required, "Only people with an address in one of these domains are ever removed."),

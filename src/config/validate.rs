@@ -200,6 +200,7 @@ impl Checks<'_> {
                 (None, None) => {}
             }
             self.mapping(index, source);
+            self.tables(index, source);
             let own = source.topic.strip_prefix(&config.kafka.prefix).filter(|rest| OWN_TOPICS.contains(rest));
             if source.cluster.is_none() && own.is_some() {
                 self.problem(
@@ -239,6 +240,32 @@ impl Checks<'_> {
             if let Err(message) = test.check(&source.rules()) {
                 let key = at(&format!("mapping.tests[{number}].says"));
                 self.problem(&[&key], format!("`{key}` {message}"), "mend the mapping, or what the test expects");
+            }
+        }
+    }
+
+    fn tables(&mut self, index: usize, source: &Source) {
+        let at = |name: &str| format!("sources[{index}].{name}");
+        let reads_tables = source.format == Format::Debezium;
+        if reads_tables && source.tables.is_empty() {
+            self.problem(
+                &[&at("format")],
+                format!("`{}` is \"debezium\", and there are no [[sources.tables]]", at("format")),
+                "docs/sources/debezium.md shows how to name the columns",
+            );
+        } else if !reads_tables && !source.tables.is_empty() {
+            self.problem(
+                &[&at("format")],
+                format!("`{}` is {:?}, and [[sources.tables]] stand below it", at("format"), source.format.as_str()),
+                "they are for the format \"debezium\" only",
+            );
+        }
+        for (number, table) in source.tables.iter().enumerate() {
+            let known = source.tables[..number].iter().any(|known| known.name == table.name);
+            let twice = known.then_some(("name", "stands here a second time", "list each table once"));
+            if let Some((key, message, remedy)) = table.misfit().or(twice) {
+                let key = at(&format!("tables[{number}].{key}"));
+                self.problem(&[&key], format!("`{key}` {message}"), remedy);
             }
         }
     }

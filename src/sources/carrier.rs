@@ -1,4 +1,4 @@
-//! What any format may travel in: a JSON array, CloudEvents (structured or binary), EventBridge. Taking these off
+//! What any format may travel in: a JSON array, CloudEvents (structured or binary), EventBridge, a schema beside the payload. Taking these off
 //! says nothing about what is inside.
 
 use jiff::Timestamp;
@@ -207,7 +207,7 @@ pub(super) fn unwrap<'a>(
         around: None,
     };
     match (delivery, root) {
-        (Delivery::Binary(attributes), _) => vec![event_bridge(binary(attributes, fault, whole))],
+        (Delivery::Binary(attributes), _) => vec![event_bridge(connect(binary(attributes, fault, whole)))],
         (Delivery::Plain | Delivery::Structured, Value::Array(items)) => items
             .iter()
             .enumerate()
@@ -216,10 +216,26 @@ pub(super) fn unwrap<'a>(
             .map(|(index, value)| {
                 let place = Place::default().index(index);
                 let item = Element { scope: place.clone(), path: place, value, ..whole.clone() };
-                event_bridge(structured(delivery, item))
+                plain(delivery, item)
             })
             .collect(),
-        (Delivery::Plain | Delivery::Structured, _) => vec![event_bridge(structured(delivery, whole))],
+        (Delivery::Plain | Delivery::Structured, _) => vec![plain(delivery, whole)],
+    }
+}
+
+fn plain<'a>(delivery: &Delivery<'a>, element: Element<'a>) -> Element<'a> {
+    event_bridge(connect(structured(delivery, connect(element))))
+}
+
+/// Kafka Connect's JSON converter puts the schema of a value beside it, unless it is told not to.
+fn connect(element: Element<'_>) -> Element<'_> {
+    let Value::Object(members) = element.value else { return element };
+    match (members.len(), members.get("schema"), members.get("payload")) {
+        (2, Some(Value::Object(_) | Value::Null), Some(payload)) => {
+            let path = element.path.key("payload");
+            Element { path, value: payload, ..element.inside(payload) }
+        }
+        _ => element,
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Rules;
 use super::verdict::{Reject, RejectCode};
-use crate::model::event::{Effective, ExternalId, Subject};
+use crate::model::event::{Boundary, Effective, ExternalId, Subject};
 use crate::model::{Email, SubjectKey};
 
 /// Longest text, in characters, where the format sets no other limit.
@@ -283,6 +283,26 @@ pub(super) fn moment_or_date(text: &str) -> Option<MomentOrDate> {
 }
 
 impl MomentOrDate {
+    /// When that is, by the rules of its source.
+    pub(super) fn at(self, rules: &Rules) -> Option<Timestamp> {
+        let day = match self {
+            Self::Moment(at) => return Some(at),
+            Self::Date(date) => match rules.boundary {
+                Boundary::EndOfDay => date.tomorrow().ok()?,
+                Boundary::StartOfDay => date,
+            },
+        };
+        rules.zone.to_timestamp(day.at(0, 0, 0, 0)).ok()
+    }
+
+    /// Its year, in UTC.
+    pub(super) fn year(self) -> i16 {
+        match self {
+            Self::Moment(at) => jiff::tz::TimeZone::UTC.to_datetime(at).year(),
+            Self::Date(date) => date.year(),
+        }
+    }
+
     /// For the event. A date takes the zone and the boundary of its source with it.
     pub(super) fn effective(self, rules: &Rules) -> Effective {
         match self {
