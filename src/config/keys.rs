@@ -145,6 +145,7 @@ pub const KEYS: &[Key] = &[
     key("sources[].mapping.rules[].when", One(Shape::Expression), None, Required, "CEL that gives true or false; the first that is true decides."),
     key("sources[].mapping.rules[].then", WORDS, None, Required, "What that means."),
     key("sources[].mapping.otherwise", One(Shape::Choice(&["refuse", "ignore"])), None, Value("\"refuse\""), "What becomes of an element that the mapping does not name."),
+    key("sources[].mapping.level", One(Shape::Flag), None, Value("false"), "The feed states what is, again and again; only what differs from before is news."),
     key("sources[].mapping.effective", One(Shape::Expression), None, Absent("that of the event"), "When it takes effect: a date or a time. A `schedule` needs it."),
     key("sources[].mapping.time", One(Shape::Expression), None, Absent("the record's own time"), "When the feed says that it happened; the newest statement wins."),
     key("sources[].mapping.sequence", One(Shape::Expression), None, Absent("none"), "The feed's own position, for statements of the same time."),

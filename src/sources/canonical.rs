@@ -95,6 +95,7 @@ fn person_event(value: &Value, rules: &Rules) -> Result<PersonEvent, Reject> {
         correlation_id: event.optional_text("correlation_id", TEXT_MAX)?,
         synthetic: event.optional_bool("synthetic")?.unwrap_or(false),
         urgent: event.optional_bool("urgent")?.unwrap_or(false),
+        level: event.optional_bool("level")?.unwrap_or(false),
     };
     let moment = read.effective_at(&rules.zone).ok_or_else(|| {
         event.invalid("effective", "has no moment: the time zone is not known, or the date is out of range")

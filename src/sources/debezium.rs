@@ -30,7 +30,7 @@ pub(super) const ADAPTER: Adapter = Adapter {
     read,
 };
 
-/// What can become of a row, and what that means.
+/// What can become of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Case {
     Left,
@@ -38,32 +38,44 @@ enum Case {
     Undone,
     Renamed,
     Unchanged,
-    KnownLeft,
-    KnownDated,
-    KnownUndated,
+    IsLeft,
+    IsDated,
+    IsStaying,
     SnapshotAhead,
+    SnapshotStaying,
     Snapshot,
     Deleted,
 }
 
+/// What that means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// Something happened.
+    Happened(Action),
+    /// Something is so, and may have been so before.
+    Is(Action),
+    /// Nothing about leaving, because.
+    Nothing(&'static str),
+}
+
 /// The cases, as `docs/sources/debezium.md` lists them.
-const CASES: [(Case, &str, Option<Action>, &str); 11] = [
-    (Case::Left, "status becomes one of left", Some(Action::Deprovision), ""),
-    (Case::Dated, "date appears or moves", Some(Action::Schedule), ""),
-    (Case::Undone, "neither left nor date any more", Some(Action::Cancel), ""),
-    (Case::Renamed, "address changes, and nothing else of these", Some(Action::IdentityUpdate), ""),
-    (Case::Unchanged, "none of these columns changes", None, "none of the mapped columns changed"),
-    (Case::KnownLeft, "no before, left with a date", Some(Action::Deprovision), ""),
-    (Case::KnownDated, "no before, a date", Some(Action::Schedule), ""),
+const CASES: [(Case, &str, Says); 12] = [
+    (Case::Left, "status becomes one of left", Says::Happened(Action::Deprovision)),
+    (Case::Dated, "date appears or moves", Says::Happened(Action::Schedule)),
+    (Case::Undone, "neither left nor date any more", Says::Happened(Action::Cancel)),
+    (Case::Renamed, "address changes, and nothing else of these", Says::Happened(Action::IdentityUpdate)),
+    (Case::Unchanged, "none of these columns changes", Says::Nothing("none of the mapped columns changed")),
+    (Case::IsLeft, "no before, left", Says::Is(Action::Deprovision)),
+    (Case::IsDated, "no before, a date", Says::Is(Action::Schedule)),
+    (Case::IsStaying, "no before, neither", Says::Is(Action::Cancel)),
+    (Case::SnapshotAhead, "snapshot, a date ahead of it", Says::Is(Action::Schedule)),
+    (Case::SnapshotStaying, "snapshot, neither left nor date", Says::Is(Action::Cancel)),
+    (Case::Snapshot, "snapshot, left", Says::Nothing("a snapshot shows who had left before it, not who leaves")),
     (
-        Case::KnownUndated,
-        "no before, no date",
-        None,
-        "it has no `before`, and a state without a date is no change; set REPLICA IDENTITY FULL",
+        Case::Deleted,
+        "delete",
+        Says::Nothing("a row was deleted, which is no departure: retention and clean-ups delete rows"),
     ),
-    (Case::SnapshotAhead, "snapshot, a date ahead of it", Some(Action::Schedule), ""),
-    (Case::Snapshot, "snapshot, anything else", None, "a snapshot shows what was, not that anything changed"),
-    (Case::Deleted, "delete", None, "a row was deleted, which is no departure: retention and clean-ups delete rows"),
 ];
 
 /// What the connector did.
@@ -189,7 +201,7 @@ impl<'a> Record<'a> {
         }
         let Some(row) = &self.row else {
             return match self.operation {
-                Operation::Delete => Ok(ignored(Case::Deleted.row().3)),
+                Operation::Delete => Ok(ignored("the row is gone, and nothing of it is told")),
                 Operation::Change | Operation::Snapshot | Operation::Other => {
                     Err(Reject::new(RejectCode::MissingField, "`after` is missing"))
                 }
@@ -200,8 +212,12 @@ impl<'a> Record<'a> {
         };
         let occurred_at = self.occurred_at()?;
         let (case, level) = self.case(row, table, rules, occurred_at)?;
-        let (_, said, action, why) = case.row();
-        let Some(action) = *action else { return Ok(ignored(why)) };
+        let (said, says) = case.meaning();
+        let (action, is_level) = match says {
+            Says::Happened(action) => (action, false),
+            Says::Is(action) => (action, true),
+            Says::Nothing(why) => return Ok(ignored(why)),
+        };
         let tenant = rules.tenant.clone().unwrap_or_else(|| "unknown".to_owned());
         let system = table.system.as_ref().unwrap_or(&rules.name);
         let id = row.id(table)?;
@@ -222,7 +238,13 @@ impl<'a> Record<'a> {
         };
         let effective = level.date.filter(|_| action != Action::IdentityUpdate).map(|date| date.effective(rules));
         let event = PersonEvent::new(action, occurred_at, subject, source);
-        Ok(Verdict::Event(Box::new(PersonEvent { effective, sequence: position, identity_change, ..event })))
+        Ok(Verdict::Event(Box::new(PersonEvent {
+            effective,
+            sequence: position,
+            identity_change,
+            level: is_level,
+            ..event
+        })))
     }
 
     fn case(
@@ -238,13 +260,18 @@ impl<'a> Record<'a> {
             // Columns of a deleted row may be filled with defaults, and none of those is a plausible date.
             Operation::Delete => {
                 let left = level.ok().filter(|level| level.left && level.date.is_some());
-                return Ok(left.map_or((Case::Deleted, Level::default()), |level| (Case::KnownLeft, level)));
+                return Ok(left.map_or((Case::Deleted, Level::default()), |level| (Case::IsLeft, level)));
             }
             // Nor does it matter what cannot be read of rows that nobody touched.
             Operation::Snapshot => {
-                let ahead = |level: &Level| level.date.and_then(|date| date.at(rules)) > Some(occurred_at);
-                let ahead = level.ok().filter(ahead);
-                return Ok(ahead.map_or((Case::Snapshot, Level::default()), |level| (Case::SnapshotAhead, level)));
+                let level = level.unwrap_or(Level { left: true, date: None });
+                let ahead = level.date.and_then(|date| date.at(rules)) > Some(occurred_at);
+                let case = match level {
+                    _ if ahead => Case::SnapshotAhead,
+                    Level { left: false, date: None } => Case::SnapshotStaying,
+                    Level { .. } => Case::Snapshot,
+                };
+                return Ok((case, level));
             }
             Operation::Change | Operation::Other => {}
         }
@@ -262,9 +289,9 @@ impl<'a> Record<'a> {
             (Some(_), Level { left: true, .. }) => Case::Left,
             (Some(_), Level { date: Some(_), .. }) => Case::Dated,
             (Some(_), Level { .. }) => Case::Undone,
-            (None, Level { date: None, .. }) => Case::KnownUndated,
-            (None, Level { left: true, .. }) => Case::KnownLeft,
-            (None, Level { .. }) => Case::KnownDated,
+            (None, Level { left: true, .. }) => Case::IsLeft,
+            (None, Level { date: Some(_), .. }) => Case::IsDated,
+            (None, Level { .. }) => Case::IsStaying,
         };
         Ok((case, level))
     }
@@ -312,8 +339,10 @@ impl Operation {
 }
 
 impl Case {
-    fn row(self) -> &'static (Self, &'static str, Option<Action>, &'static str) {
-        CASES.iter().find(|row| row.0 == self).expect("every case stands in the table")
+    /// Its name, and what it says.
+    fn meaning(self) -> (&'static str, Says) {
+        let row = CASES.iter().find(|row| row.0 == self).expect("every case stands in the table");
+        (row.1, row.2)
     }
 }
 

@@ -77,6 +77,9 @@ pub struct Named {
     pub ids: BTreeMap<String, String>,
 }
 
+/// What is added where a source states what is.
+const A_LEVEL: &str = "; if that is new: it states what is";
+
 /// What would be done with an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -218,7 +221,7 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
         subject,
         effective_at,
         event_id: Some(event.source.event_id.clone()),
-        reason: format!("{}: {meaning}", event.source.event_type),
+        reason: format!("{}: {meaning}{}", event.source.event_type, if event.level { A_LEVEL } else { "" }),
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Mapping {
     #[serde(default)]
     rules: Vec<Rule>,
     otherwise: Otherwise,
+    #[serde(default)]
+    level: bool,
     /// Records, and what they must be read as.
     #[serde(default)]
     pub tests: Vec<Example>,
@@ -225,7 +227,12 @@ impl Mapped<'_> {
             element: None,
         };
         let sequence = optional("sequence", &mapping.sequence)?.map(|text| in_order(&text));
-        let event = PersonEvent { effective, sequence, ..PersonEvent::new(action, occurred_at, subject, source) };
+        let event = PersonEvent {
+            effective,
+            sequence,
+            level: mapping.level,
+            ..PersonEvent::new(action, occurred_at, subject, source)
+        };
         self.plausible(&event)?;
         Ok(Verdict::Event(Box::new(event)))
     }

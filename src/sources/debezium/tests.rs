@@ -39,7 +39,7 @@ fn said(record: &Value, rules: &Rules) -> String {
     match verdict(record, rules) {
         Verdict::Event(event) => {
             let at = event.effective_at(&rules.zone).unwrap();
-            format!("{} {at}", event.action.as_str())
+            format!("{}{} {at}", if event.level { "is " } else { "" }, event.action.as_str())
         }
         Verdict::Ignore { .. } => "ignore".to_owned(),
         Verdict::Reject(reject) => format!("{}: {}", reject.code.as_str(), reject.detail),
@@ -54,8 +54,11 @@ const COMMIT: &str = "2026-05-29T14:03:11.5Z";
 #[test]
 fn the_documented_decisions_are_the_ones_taken() {
     let documented = crate::sources::documented(include_str!("../../../docs/sources/debezium.md"));
-    let taken: Vec<_> =
-        CASES.iter().map(|(_, name, action, _)| (*name, action.map_or("ignore", Action::as_str))).collect();
+    let decision = |says: &Says| match says {
+        Says::Happened(action) | Says::Is(action) => action.as_str(),
+        Says::Nothing(_) => "ignore",
+    };
+    let taken: Vec<_> = CASES.iter().map(|(_, name, says)| (*name, decision(says))).collect();
     assert_eq!(documented, taken);
 }
 
@@ -81,14 +84,14 @@ fn only_a_change_of_the_row_says_something() {
 }
 
 #[test]
-fn without_before_only_a_date_says_something() {
+fn without_before_a_row_states_what_is() {
     let rules = both();
     for op in ["c", "u"] {
         for (after, is) in [
-            (row("TERMINATED", None), "ignore"),
-            (row("ACTIVE", None), "ignore"),
-            (row("TERMINATED", Some(MAY)), "deprovision 2026-05-30T00:00:00Z"),
-            (row("ACTIVE", Some(JUNE)), "schedule 2026-07-01T00:00:00Z"),
+            (row("TERMINATED", None), format!("is deprovision {COMMIT}")),
+            (row("ACTIVE", None), format!("is cancel {COMMIT}")),
+            (row("TERMINATED", Some(MAY)), "is deprovision 2026-05-30T00:00:00Z".to_owned()),
+            (row("ACTIVE", Some(JUNE)), "is schedule 2026-07-01T00:00:00Z".to_owned()),
         ] {
             assert_eq!(said(&envelope(op, Value::Null, after.clone()), &rules), is, "{op} {after}");
         }
@@ -102,9 +105,10 @@ fn a_snapshot_or_a_deleted_row_removes_nobody() {
         (row("TERMINATED", None), "ignore"),
         (row("TERMINATED", Some(9_000)), "ignore"),
         (row("TERMINATED", Some(MAY - 1)), "ignore"),
-        (row("ACTIVE", None), "ignore"),
-        (row("ACTIVE", Some(JUNE)), "schedule 2026-07-01T00:00:00Z"),
-        (row("TERMINATED", Some(JUNE)), "schedule 2026-07-01T00:00:00Z"),
+        (row("ACTIVE", Some(MAY - 1)), "ignore"),
+        (row("ACTIVE", None), "is cancel 2026-05-29T14:03:11.5Z"),
+        (row("ACTIVE", Some(JUNE)), "is schedule 2026-07-01T00:00:00Z"),
+        (row("TERMINATED", Some(JUNE)), "is schedule 2026-07-01T00:00:00Z"),
     ] {
         assert_eq!(said(&envelope("r", Value::Null, after.clone()), &rules), is, "{after}");
     }
@@ -187,14 +191,14 @@ fn the_schema_beside_the_payload_says_what_a_number_is() {
         "schema": { "type": "struct", "fields": [rows] },
         "payload": envelope("u", Value::Null, row("ACTIVE", Some(JUNE))),
     });
-    assert_eq!(said(&record, &rules(json!({ "date": "last_day" }))), "schedule 2026-07-01T00:00:00Z");
+    assert_eq!(said(&record, &rules(json!({ "date": "last_day" }))), "is schedule 2026-07-01T00:00:00Z");
     // Unwrapped, the row has the payload to itself, and no time.
     let mut record =
         json!({ "schema": { "type": "struct", "fields": [column] }, "payload": row("ACTIVE", Some(JUNE)) });
     let rules = rules(json!({ "date": "last_day" }));
     assert!(said(&record, &rules).starts_with("missing_field: it has no time of its own"));
     record["payload"]["__ts_ms"] = json!(1_780_063_391_500_i64);
-    assert_eq!(said(&record, &rules), "schedule 2026-07-01T00:00:00Z");
+    assert_eq!(said(&record, &rules), "is schedule 2026-07-01T00:00:00Z");
 }
 
 #[test]
@@ -224,9 +228,9 @@ fn an_unwrapped_row_is_a_state() {
         row["__source_ts_ms"] = json!(1_780_063_391_500_i64);
         said(&row, &both())
     };
-    let dated = "deprovision 2026-05-30T00:00:00Z";
+    let dated = "is deprovision 2026-05-30T00:00:00Z";
     assert_eq!(with(json!({}), row("TERMINATED", Some(MAY))), dated);
-    assert_eq!(with(json!({ "__op": "u", "__deleted": "false" }), row("ACTIVE", None)), "ignore");
+    assert_eq!(with(json!({ "__op": "u", "__deleted": "false" }), row("ACTIVE", None)), format!("is cancel {COMMIT}"));
     assert_eq!(with(json!({ "__deleted": "true" }), row("TERMINATED", Some(MAY))), dated);
     assert_eq!(with(json!({ "__deleted": "true" }), row("TERMINATED", None)), "ignore");
     assert_eq!(with(json!({ "__op": "r" }), row("TERMINATED", Some(MAY - 1))), "ignore");

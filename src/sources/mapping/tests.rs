@@ -54,6 +54,7 @@ fn the_words_of_the_feed_are_the_words_of_the_table() {
     assert_eq!((said.action, said.source.event_type.as_str()), (Action::Deprovision, "left"));
     assert_eq!(said.subject.person_key.0, "feed:larkspur:7");
     assert_eq!(said.source.event_id, "deprovision:7:2026-05-29T14:03:11Z");
+    assert!(!said.level && event(&leaver(), &self::rules(json!({ "level": true }))).level);
     assert_eq!(event(&with("type", json!(true)), &rules).action, Action::Suspend);
     let ignored = &readings(&with("type", json!("hello")), &rules)[0].verdict;
     assert!(matches!(ignored, Verdict::Ignore { .. }));
