@@ -4,7 +4,6 @@
 mod program;
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::fmt;
 
 use serde::Deserialize;
@@ -132,13 +131,12 @@ impl fmt::Debug for Expression {
 pub(super) struct Scope<'a> {
     element: &'a Value,
     around: Option<Around<'a>>,
-    cel: OnceCell<Result<program::Scope, Reject>>,
 }
 
 impl<'a> Scope<'a> {
     /// An element and what stands around it.
     pub(super) fn new(element: &'a Value, around: Option<Around<'a>>) -> Self {
-        Self { element, around, cel: OnceCell::new() }
+        Self { element, around }
     }
 
     /// The value; `None` = nothing is there, or null. CEL that asks for what is not there is like a pointer to it.
@@ -154,8 +152,7 @@ impl<'a> Scope<'a> {
     }
 
     fn computed(&self, program: &Program, it: Asked<'_>) -> Result<Value, Reject> {
-        let scope = self.cel.get_or_init(|| program::Scope::of(self.element, self.around)).as_ref();
-        program.evaluate(scope.map_err(Clone::clone)?, &it.place())
+        program.evaluate(self.element, self.around, &it.place())
     }
 
     fn root(&self, of: Of) -> &'a Value {

@@ -2,9 +2,10 @@
 //! when it fails, which is nothing.
 //!
 //! CEL has no loops but its macros (`exists`, `map`, …). One of them inside another would take time, and with `+` memory,
-//! without bound: refused. So is a pattern that comes from the record. What is left is at most as many steps as the
-//! text has for each item of a list of an element, and elements have a limit.
+//! without bound: refused. So is a pattern that comes from the record, or is looked for item by item. What is left is at
+//! most as many steps as the text has for each item of a list, and what the expression names of the record has a limit.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo};
@@ -14,24 +15,23 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Fault;
 use crate::sources::carrier::Around;
 use crate::sources::verdict::{Reject, RejectCode};
 
-/// Most values that an element may hold where CEL is used, those inside others included.
-const VALUES_MAX: usize = 2_000;
+/// Most values that an expression may be given, those inside others included.
+const VALUES_MAX: usize = 1_000;
 
-/// Longest sum of its texts and names, in bytes.
-const BYTES_MAX: usize = 64 * 1024;
+/// Longest sum of their texts and names, in bytes.
+const BYTES_MAX: usize = 16 * 1024;
 
 /// Deepest nesting of an expression: evaluating it takes stack.
 const DEPTH_MAX: usize = 48;
 
-/// The same of what stands around the elements; it is made known anew to each of them.
-const AROUND_VALUES_MAX: usize = 200;
-const AROUND_BYTES_MAX: usize = 8 * 1024;
+/// The same inside a macro, where texts put together are put together for each item.
+const LOOP_DEPTH_MAX: usize = 16;
 
 /// The name of the element.
 const EVENT: &str = "event";
@@ -77,7 +77,10 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 
 /// A compiled expression.
 #[derive(Clone)]
-pub(super) struct Program(Arc<cel::Program>);
+pub(super) struct Program {
+    program: Arc<cel::Program>,
+    named: Names,
+}
 
 impl Program {
     /// Compiles a text that is not too long.
@@ -90,15 +93,21 @@ impl Program {
             Fault::at(at, format!("is no CEL: {message}"))
                 .with_remedy("a pointer begins with `/`; in CEL the element is called `event`, as in event.employee.id")
         })?;
-        let inspection = Inspection { text, source: program.source_info() };
+        let nothing = || Named::Members(BTreeSet::new());
+        let named = Names { event: nothing(), record: nothing() };
+        let mut inspection = Inspection { text, source: program.source_info(), named };
         inspection.expression(program.expression(), &mut Vec::new(), Loops::None, DEPTH_MAX)?;
-        Ok(Self(Arc::new(program)))
+        Ok(Self { named: inspection.named, program: Arc::new(program) })
     }
 
     /// What it gives for an element. `place` names it in a refusal.
-    pub(super) fn evaluate(&self, scope: &Scope, place: &str) -> Result<Value, Reject> {
+    pub(super) fn evaluate(&self, element: &Value, around: Option<Around<'_>>, place: &str) -> Result<Value, Reject> {
         let refused = |code, why: String| Reject::new(code, format!("`{place}` {why}"));
-        match self.0.execute(&scope.0) {
+        let Some(context) = self.named.context(element, around) else {
+            let why = format!("names more than {VALUES_MAX} values or {BYTES_MAX} bytes of the record");
+            return Err(refused(RejectCode::TooLarge, why));
+        };
+        match self.program.execute(&context) {
             Ok(value) => value
                 .json()
                 .map_err(|_| refused(RejectCode::WrongType, "gives something that JSON does not have".to_owned())),
@@ -117,7 +126,7 @@ impl Program {
     #[expect(clippy::wildcard_enum_match_arm, reason = "it is another crate's, and may grow")]
     fn why(&self, error: &ExecutionError) -> String {
         match error {
-            ExecutionError::NoSuchKey(name) if self.0.source_info().source.contains(name.as_str()) => {
+            ExecutionError::NoSuchKey(name) if self.program.source_info().source.contains(name.as_str()) => {
                 format!("asks for `{name}`, which is not there; ask has(…) first")
             }
             ExecutionError::NoSuchKey(_) => "asks for a member that is not there; ask has(…) first".to_owned(),
@@ -129,30 +138,64 @@ impl Program {
     }
 }
 
-/// An element as CEL sees it.
-pub(super) struct Scope(Context<'static, 'static>);
+/// What of a value an expression names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Named {
+    Members(BTreeSet<String>),
+    All,
+}
 
-impl Scope {
-    /// Makes an element and what stands around it known to CEL, if they are not too large.
-    pub(super) fn of(element: &Value, around: Option<Around<'_>>) -> Result<Self, Reject> {
-        let too_large = |what: &str, values: usize, bytes: usize| {
-            let detail = format!("{what} of more than {values} values or {bytes} bytes is not given to CEL");
-            Err(Reject::new(RejectCode::TooLarge, detail))
-        };
-        let mut room = Room { values: VALUES_MAX, bytes: BYTES_MAX, without: None };
-        if !room.holds(element) {
-            return too_large("an element", VALUES_MAX, BYTES_MAX);
+impl Named {
+    fn holds(&self, name: &str) -> bool {
+        match self {
+            Self::Members(names) => names.contains(name),
+            Self::All => true,
         }
-        let Around { record, inner } = around.unwrap_or(Around { record: &Value::Null, inner: element });
-        let mut room = Room { values: AROUND_VALUES_MAX, bytes: AROUND_BYTES_MAX, without: Some(inner) };
-        if !room.holds(record) {
-            return too_large("what stands around the elements,", AROUND_VALUES_MAX, AROUND_BYTES_MAX);
+    }
+
+    fn add(&mut self, name: &str) {
+        match self {
+            Self::Members(names) => {
+                names.insert(name.to_owned());
+            }
+            Self::All => {}
         }
+    }
+}
+
+/// What an expression names, of the element and of what stands around it.
+#[derive(Clone)]
+struct Names {
+    event: Named,
+    record: Named,
+}
+
+impl Names {
+    fn of(&mut self, variable: &str) -> Option<&mut Named> {
+        match variable {
+            EVENT => Some(&mut self.event),
+            RECORD => Some(&mut self.record),
+            _ => None,
+        }
+    }
+
+    /// Makes what is named known to CEL, if it is not too large.
+    fn context(&self, element: &Value, around: Option<Around<'_>>) -> Option<Context<'static, 'static>> {
         let mut context = Context::with_env(Arc::clone(&ENV));
-        let known = |value: &Value, without| cel::to_value(Numbers { value, without }).unwrap_or(CelValue::Null);
-        context.add_variable_from_value(EVENT, known(element, None));
-        context.add_variable_from_value(RECORD, known(record, Some(inner)));
-        Ok(Self(context))
+        let Around { record, inner } = around.unwrap_or(Around { record: element, inner: &Value::Null });
+        let mut room = Room { values: VALUES_MAX, bytes: BYTES_MAX, without: inner };
+        for (variable, value, named) in [(EVENT, element, &self.event), (RECORD, record, &self.record)] {
+            let part = Part { value, without: inner, named };
+            let fits = match value {
+                Value::Object(members) => part.members(members).all(|(name, it)| room.takes(name) && room.holds(it)),
+                other => room.holds(other),
+            };
+            if !fits {
+                return None;
+            }
+            context.add_variable_from_value(variable, cel::to_value(part).unwrap_or(CelValue::Null));
+        }
+        Some(context)
     }
 }
 
@@ -160,12 +203,12 @@ struct Room<'a> {
     values: usize,
     bytes: usize,
     /// Not counted.
-    without: Option<&'a Value>,
+    without: &'a Value,
 }
 
 impl Room<'_> {
     fn holds(&mut self, value: &Value) -> bool {
-        if self.without.is_some_and(|without| std::ptr::eq(without, value)) {
+        if std::ptr::eq(self.without, value) {
             return true;
         }
         let Some(values) = self.values.checked_sub(1) else { return false };
@@ -186,18 +229,28 @@ impl Room<'_> {
 }
 
 /// Numbers as people write them in CEL: `1` is an int there, also where JSON's own reader calls it unsigned.
-struct Numbers<'a> {
+struct Part<'a> {
     value: &'a Value,
     /// Null instead.
-    without: Option<&'a Value>,
+    without: &'a Value,
+    /// Members that are there; those inside them all are.
+    named: &'a Named,
 }
 
-impl Serialize for Numbers<'_> {
+impl<'a> Part<'a> {
+    fn members(&self, all: &'a Map<String, Value>) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+        let named = self.named;
+        all.iter().filter(|(name, _)| named.holds(name))
+    }
+}
+
+impl Serialize for Part<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { value, without } = *self;
-        if without.is_some_and(|without| std::ptr::eq(without, value)) {
+        let Self { value, without, .. } = *self;
+        if std::ptr::eq(without, value) {
             return serializer.serialize_unit();
         }
+        let inside = |value| Part { value, without, named: &Named::All };
         match value {
             Value::Number(number) => match number.as_i64() {
                 Some(whole) => serializer.serialize_i64(whole),
@@ -206,14 +259,14 @@ impl Serialize for Numbers<'_> {
             Value::Array(items) => {
                 let mut list = serializer.serialize_seq(Some(items.len()))?;
                 for item in items {
-                    list.serialize_element(&Numbers { value: item, without })?;
+                    list.serialize_element(&inside(item))?;
                 }
                 list.end()
             }
             Value::Object(members) => {
-                let mut map = serializer.serialize_map(Some(members.len()))?;
-                for (name, member) in members {
-                    map.serialize_entry(name, &Numbers { value: member, without })?;
+                let mut map = serializer.serialize_map(None)?;
+                for (name, member) in self.members(members) {
+                    map.serialize_entry(name, &inside(member))?;
                 }
                 map.end()
             }
@@ -226,6 +279,7 @@ impl Serialize for Numbers<'_> {
 struct Inspection<'p> {
     text: &'p str,
     source: &'p SourceInfo,
+    named: Names,
 }
 
 /// Where in an expression one is, as far as macros go.
@@ -236,7 +290,7 @@ enum Loops {
 }
 
 impl Inspection<'_> {
-    fn expression(&self, it: &IdedExpr, names: &mut Vec<String>, loops: Loops, depth: usize) -> Result<(), Fault> {
+    fn expression(&mut self, it: &IdedExpr, names: &mut Vec<String>, loops: Loops, depth: usize) -> Result<(), Fault> {
         let Some(depth) = depth.checked_sub(1) else {
             return Err(self.fault(it, format!("is nested more than {DEPTH_MAX} levels deep")));
         };
@@ -244,7 +298,13 @@ impl Inspection<'_> {
         match &it.expr {
             Expr::Unspecified | Expr::Literal(_) => Ok(()),
             Expr::Ident(name) => self.known(it, name, names),
-            Expr::Select(select) => inner(&select.operand),
+            Expr::Select(select) => match &select.operand.expr {
+                Expr::Ident(name) if !names.contains(name) && self.named.of(name).is_some() => {
+                    self.named.of(name).into_iter().for_each(|named| named.add(&select.field));
+                    Ok(())
+                }
+                _ => self.expression(&select.operand, names, loops, depth),
+            },
             Expr::List(list) => list.elements.iter().try_for_each(inner),
             Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
                 EntryExpr::MapEntry(entry) => inner(&entry.key).and_then(|()| inner(&entry.value)),
@@ -257,6 +317,13 @@ impl Inspection<'_> {
                     return Err(fault.with_remedy(format!("known are {}", FUNCTIONS.join(", "))));
                 }
                 let literal = |it: &IdedExpr| matches!(it.expr, Expr::Literal(LiteralValue::String(_)));
+                if call.func_name == "matches" && loops == Loops::Inside {
+                    return Err(self.call(
+                        it,
+                        call,
+                        "calls matches(…) inside a macro, which could take too long".to_owned(),
+                    ));
+                }
                 if call.func_name == "matches" && !call.args.last().is_some_and(literal) {
                     return Err(self.call(it, call, "takes the pattern of matches(…) from the record".to_owned()));
                 }
@@ -269,6 +336,7 @@ impl Inspection<'_> {
                         fault.with_remedy("exists, all, exists_one, map and filter may stand side by side only")
                     );
                 }
+                let depth = depth.min(LOOP_DEPTH_MAX);
                 let before = names.len();
                 self.expression(&each.iter_range, names, Loops::Inside, depth)?;
                 names.extend([each.iter_var.clone(), each.accu_var.clone()]);
@@ -282,8 +350,12 @@ impl Inspection<'_> {
         }
     }
 
-    fn known(&self, it: &IdedExpr, name: &str, names: &[String]) -> Result<(), Fault> {
-        if [EVENT, RECORD].contains(&name) || names.iter().any(|known| known == name) {
+    fn known(&mut self, it: &IdedExpr, name: &str, names: &[String]) -> Result<(), Fault> {
+        if names.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        if let Some(named) = self.named.of(name) {
+            *named = Named::All;
             return Ok(());
         }
         let fault = self.fault(it, format!("names {name:?}, which is not known"));
@@ -382,7 +454,7 @@ mod tests {
     }
 
     fn value(text: &str, element: &Value) -> Result<Value, Reject> {
-        Program::compile(text).unwrap().evaluate(&Scope::of(element, None)?, "mapping.id")
+        Program::compile(text).unwrap().evaluate(element, None, "mapping.id")
     }
 
     #[test]
@@ -394,6 +466,7 @@ mod tests {
             ("'ü' + x", 7, "names \"x\", which is not known"),
             ("event.a.substring(1)", 8, "calls \"substring\", which is not known"),
             ("event.a.matches(event.b)", 8, "takes the pattern of matches(…) from the record"),
+            ("event.a.exists(x, x.matches('^b'))", 20, "calls matches(…) inside a macro"),
         ] {
             let (found, said) = fault(text);
             assert!(said.starts_with(message), "{text}: {said}");
@@ -430,7 +503,7 @@ mod tests {
         let run = move || {
             for text in &texts {
                 if let Ok(program) = Program::compile(text) {
-                    let _ = program.evaluate(&Scope::of(&json!({ "a": 1 }), None).unwrap(), "id");
+                    let _ = program.evaluate(&json!({ "a": 1 }), None, "id");
                 }
             }
         };
@@ -483,25 +556,24 @@ mod tests {
 
     #[test]
     fn what_stands_around_is_known_without_the_elements() {
-        let record = json!({ "sent": 1, "list": vec![json!({ "a": "x" }); AROUND_VALUES_MAX] });
+        let record = json!({ "sent": 1, "list": vec![json!({ "a": "x" }); VALUES_MAX] });
         let around = Some(Around { record: &record, inner: &record["list"] });
-        let value = |text: &str| {
-            let scope = Scope::of(&record["list"][0], around).unwrap();
-            Program::compile(text).unwrap().evaluate(&scope, "id").unwrap()
-        };
+        let value = |text: &str| Program::compile(text).unwrap().evaluate(&record["list"][0], around, "id").unwrap();
         assert_eq!(value("event.a + string(record.sent)"), json!("x1"));
         assert_eq!(value("record.list"), Value::Null);
-        let around = Some(Around { record: &record, inner: &record["sent"] });
-        assert_eq!(Scope::of(&record["list"][0], around).err().unwrap().code, RejectCode::TooLarge);
+        assert_eq!(value("size(record)"), json!(2));
     }
 
+    /// What else the record holds costs nothing and is in nobody's way.
     #[test]
-    fn a_large_element_is_refused() {
-        let many = json!({ "list": vec![0; VALUES_MAX] });
-        let long = json!({ "text": "x".repeat(BYTES_MAX + 1) });
-        for element in [many, long] {
-            assert_eq!(value("1", &element).unwrap_err().code, RejectCode::TooLarge);
+    fn what_is_named_is_bounded() {
+        let element = json!({ "many": vec![0; VALUES_MAX], "long": "x".repeat(BYTES_MAX), "a": 1 });
+        assert_eq!(value("event.a + 1", &element), Ok(json!(2)));
+        assert_eq!(value("has(event.b)", &element), Ok(json!(false)));
+        assert_eq!(value("[1].map(event, event + 1)", &element), Ok(json!([2])));
+        for text in ["size(event.many)", "event.long", "event", "event['a']", "record.many"] {
+            assert_eq!(value(text, &element).unwrap_err().code, RejectCode::TooLarge, "{text}");
         }
-        assert!(value("size(event.list)", &json!({ "list": vec![0; VALUES_MAX - 2] })).is_ok());
+        assert!(value("size(event.many)", &json!({ "many": vec![0; VALUES_MAX - 1] })).is_ok());
     }
 }
