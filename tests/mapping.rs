@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use heroku_deprovisioner::config::show::remarks;
 use heroku_deprovisioner::config::{Config, Environment};
 use heroku_deprovisioner::sources::explain::{Holds, Question, answer};
 
@@ -112,7 +113,11 @@ fn a_test_that_fails_refuses_the_configuration() {
              [[sources.mapping.tests]]\nrecord = '[{{\"id\":7,\"a\":\"x\",\"mail\":\"a@larkspur.example\"}},{{\"a\":\"y\"}},{{\"a\":\"z\"}}]'\nsays = {says}\n"
         )
     };
-    parse(&mapping("['deprovision a@larkspur.example 7', 'ignore', 'reject']")).unwrap();
+    let tested = parse(&mapping("['deprovision a@larkspur.example 7', 'ignore', 'reject']")).unwrap();
+    let untested = parse(&format!("{SOURCE}[sources.mapping]\nid = \"/id\"\naction = \"/a\"\n")).unwrap();
+    for (config, remarked) in [(tested, false), (untested, true)] {
+        assert_eq!(remarks(&config).iter().any(|it| it == "source \"feed\": its mapping has no test"), remarked);
+    }
     for wrong in [
         "['deprovision a@larkspur.example 7', 'ignore']",
         "['deprovision', 'ignore', 'reject']",

@@ -150,7 +150,7 @@ pub const KEYS: &[Key] = &[
     key("sources[].mapping.time", One(Shape::Expression), None, Absent("the record's own time"), "When the feed says that it happened; the newest statement wins."),
     key("sources[].mapping.sequence", One(Shape::Expression), None, Absent("none"), "The feed's own position, for statements of the same time."),
     key("sources[].mapping.event_id", One(Shape::Expression), None, Absent("action, id and time"), "The feed's own id of the event; a repeated one changes nothing."),
-    key("sources[].mapping.event_type", One(Shape::Expression), None, Absent("the value of `action`"), "What the feed calls the event, for the outcome."),
+    key("sources[].mapping.event_type", One(Shape::Expression), None, Absent("the value of `action`, or the rule"), "What the feed calls the event, for the outcome."),
     key("sources[].mapping.tenant", One(Shape::Expression), None, Absent("not looked at"), "The tenant that the record names; another one than the source's is refused."),
     key("sources[].mapping.system", One(Shape::Name), None, Absent("name of the source"), "Beginning of the person keys; the same for feeds that use the same ids."),
     key("sources[].mapping.tests[].record", One(Shape::Text), None, Required, "A record of the feed."),

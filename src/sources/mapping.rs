@@ -246,8 +246,7 @@ impl Mapped<'_> {
         };
         for (number, Rule { when, then }) in mapping.rules.iter().enumerate() {
             if self.scope.holds(Asked { key: &format!("rules[{number}].when"), expression: when })? {
-                let said = then.action().map_or("ignore", Action::as_str);
-                return Ok(Some((*then, said.to_owned())));
+                return Ok(Some((*then, format!("rule {}", number + 1))));
             }
         }
         let Some(it) = asked("action", mapping.action.as_ref()) else {

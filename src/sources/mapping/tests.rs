@@ -132,7 +132,8 @@ fn the_first_condition_that_holds_decides() {
         { "when": "event.type == 'left' && has(event.last_day) && event.last_day != null", "then": "schedule" },
         { "when": "event.type == 'left'", "then": "deprovision" },
     ] }));
-    assert_eq!(event(&leaver(), &rules).action, Action::Deprovision);
+    let said = event(&leaver(), &rules);
+    assert_eq!((said.action, said.source.event_type.as_str()), (Action::Deprovision, "rule 2"));
     assert_eq!(event(&with("last_day", json!("2026-06-30")), &rules).action, Action::Schedule);
     assert_eq!(refusal(&with("type", json!("x")), &rules).code, RejectCode::UnknownAction);
     let mut record = leaver();
