@@ -34,6 +34,8 @@ pub use self::settings::{Setting, Settings, Step};
 use crate::model::Email;
 use crate::model::event::Boundary;
 use crate::model::outcome::Mode;
+use crate::sources::debezium::Table;
+use crate::sources::mapping::Mapping;
 use crate::sources::token::{Algorithm, KeySet, TokenRules, Trust};
 use crate::sources::{ExternalIdIs, Format, Framing, Rules};
 use crate::telemetry::{LogFormat, LogSettings};
@@ -236,6 +238,11 @@ pub struct Source {
     pub pre_verified: bool,
     /// What SCIM's `externalId` is.
     pub external_id: ExternalIdIs,
+    /// What its records mean, where no format says it.
+    pub mapping: Option<Mapping>,
+    /// What the columns of its tables mean.
+    #[serde(default)]
+    pub tables: Vec<Table>,
 }
 
 /// Where reading begins at the very first start.
@@ -539,6 +546,8 @@ impl Source {
                 },
             },
             external_id: self.external_id,
+            mapping: self.mapping.clone(),
+            tables: self.tables.clone(),
         }
     }
 
@@ -714,7 +723,7 @@ tenant = "larkspur.okta.com"
         );
         assert_eq!(rules.zone.iana_name(), Some("Europe/Berlin"));
         assert_eq!(rules.types, ["com.example.offboarding.person.v1"]);
-        for name in Format::names() {
+        for name in Format::names().filter(|name| !["debezium", "mapping"].contains(name)) {
             let tokens = if name == "set" { "\nissuer = \"https://idp.example/\"\npre_verified = true" } else { "" };
             let format = format!("format = {name:?}{tokens}");
             let config = parse(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", &format)));

@@ -4,7 +4,7 @@
 //!
 //! 1. `tree`: bytes to one tree, whatever they are: `framing` takes off what names a schema, `token` believes what is signed,
 //!    and `document` (JSON), `xml` or `schema` (Avro, Protobuf) read the rest, within limits, remembering every repeated key;
-//! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge) are taken off;
+//! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge, a schema beside it) are taken off;
 //! 3. the format's own envelope is taken off, and
 //! 4. each element is classified: both are the format's file (`canonical`, `okta`, …), chosen by `adapter`.
 //!
@@ -18,15 +18,18 @@ pub mod bamboohr;
 pub mod canonical;
 mod carrier;
 mod dates;
+pub mod debezium;
 mod document;
 pub mod entra;
 pub mod explain;
+pub mod expression;
 mod framing;
 pub mod google;
 pub mod gusto;
 pub mod hibob;
 pub mod jump_cloud;
 pub mod keycloak;
+pub mod mapping;
 mod members;
 pub mod merge;
 pub mod okta;
@@ -55,9 +58,11 @@ use crate::model::event::{Boundary, PERSON_EVENT_TYPE};
 pub use adapter::Format;
 use adapter::{Adapter, Meaning, adapter_for, meaning, not_ours, one_reading};
 use carrier::Delivery;
+use debezium::Table;
 use document::Document;
 use framing::Framed;
 pub use framing::{Framing, SchemaId};
+use mapping::Mapping;
 use schema::Schema;
 use token::TokenRules;
 use tree::Body;
@@ -110,6 +115,10 @@ pub struct Rules {
     pub tokens: TokenRules,
     /// What SCIM's `externalId` is.
     pub external_id: ExternalIdIs,
+    /// What [`Format::Mapping`] reads by.
+    pub mapping: Option<Mapping>,
+    /// What the columns mean that [`Format::Debezium`] reads.
+    pub tables: Vec<Table>,
 }
 
 /// What a publisher of SCIM resources puts into `externalId`, which SCIM leaves to it.
@@ -137,6 +146,8 @@ impl Rules {
             boundary: Boundary::EndOfDay,
             tokens: TokenRules::unchecked(),
             external_id: ExternalIdIs::Opaque,
+            mapping: None,
+            tables: Vec::new(),
         }
     }
 
@@ -242,7 +253,7 @@ fn read_document(
     let mut found = Vec::new();
     for element in carrier::unwrap(delivery, record.arrived_at, &document.root, fault) {
         match adapter_for(&element, rules) {
-            Ok(adapter) => found.extend((adapter.unwrap)(element).into_iter().map(|mut inner| {
+            Ok(adapter) => found.extend(adapter.elements(element, rules).into_iter().map(|mut inner| {
                 let fault = inner.fault.take();
                 let next = fault.map_or(Ok(adapter), |fault| Err(Reading::reject(inner.place(), fault)));
                 (inner, next)

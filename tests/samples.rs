@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use heroku_deprovisioner::sources::debezium::Table;
 use heroku_deprovisioner::sources::explain::{Answer, Holds, Question, Readable, answer, explain};
 use heroku_deprovisioner::sources::record_file::{RecordFile, SUFFIX};
 use heroku_deprovisioner::sources::token::{Algorithm, KeySet, TokenRules, Trust};
@@ -79,8 +80,9 @@ fn every_sample_is_read_as_expected_by_its_configured_source() {
 #[test]
 fn every_sample_is_read_as_expected_when_nothing_is_configured() {
     for expected in &samples() {
-        check(expected, &Rules::auto());
-        check(expected, &Rules { types: vec![TYPE.to_owned()], ..Rules::auto() });
+        let rules = Rules { tables: tables(), ..Rules::auto() };
+        check(expected, &rules);
+        check(expected, &Rules { types: vec![TYPE.to_owned()], ..rules });
     }
 }
 
@@ -234,7 +236,14 @@ fn check(expected: &Expected, rules: &Rules) {
 fn configured(expected: &Expected) -> Rules {
     let types = if expected.format == Format::Canonical { vec![TYPE.to_owned()] } else { Vec::new() };
     let tokens = if expected.format == Format::Set { tokens(&expected.file) } else { TokenRules::unchecked() };
-    Rules { format: expected.format, tenant: Some(expected.tenant.clone()), types, tokens, ..Rules::auto() }
+    Rules {
+        format: expected.format,
+        tenant: Some(expected.tenant.clone()),
+        types,
+        tokens,
+        tables: tables(),
+        ..Rules::auto()
+    }
 }
 
 /// What the tokens must hold. One of them is signed.
@@ -252,6 +261,15 @@ fn tokens(file: &str) -> TokenRules {
         false => Trust::PreVerified,
     };
     TokenRules { issuer: Some(issuer.to_owned()), audience: Some(audience.to_owned()), trust }
+}
+
+/// What the columns of the samples mean: no record says that.
+fn tables() -> Vec<Table> {
+    let table = serde_json::json!({
+        "name": "public.employee", "system": "hr", "id": "employee_id", "emails": ["work_email"],
+        "status": "status", "left": ["TERMINATED"], "date": "termination_date", "date_as": "days",
+    });
+    vec![serde_json::from_value(table).unwrap()]
 }
 
 fn explained(file: &str, rules: &Rules) -> Answer {

@@ -105,6 +105,11 @@ const BORDERS: &[Border] = &[
         why: "src/sources/xml.rs alone reads XML, and refuses what is dangerous in it",
     },
     Border {
+        names: &["cel"],
+        nowhere_in: Files { of: &[""], but: &["sources/expression/program"] },
+        why: "one file knows what CEL may do here and what its errors may tell",
+    },
+    Border {
         names: &["rdkafka"],
         nowhere_in: Files { of: &[""], but: &["kafka", "trial", "config"] },
         why: "src/kafka/ alone speaks to brokers (trial/ starts them, config/ has librdkafka check its properties)",

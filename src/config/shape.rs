@@ -5,6 +5,7 @@ use std::str::FromStr;
 use super::duration::parse_duration;
 use crate::model::Email;
 use crate::sources::Format;
+use crate::sources::expression::{Expression, Fault, pointer_fault};
 
 /// What Heroku's tokens begin with: wherever one is written by mistake, it is not repeated in a message.
 pub(super) const TOKEN_MARK: &str = "HRKU-";
@@ -73,6 +74,10 @@ pub enum Shape {
     Flag,
     /// The value of a librdkafka property.
     Property,
+    /// A JSON Pointer.
+    Pointer,
+    /// A JSON Pointer or CEL.
+    Expression,
 }
 
 impl Kind {
@@ -109,6 +114,8 @@ impl Shape {
             Self::Whole { .. } => "whole number".to_owned(),
             Self::Flag => "`true` or `false`".to_owned(),
             Self::Property => "librdkafka property".to_owned(),
+            Self::Pointer => "JSON Pointer".to_owned(),
+            Self::Expression => "pointer or CEL".to_owned(),
         }
     }
 
@@ -126,6 +133,7 @@ impl Shape {
             Self::Address => "mail addresses",
             Self::Domain => "domains",
             Self::Text | Self::Name => "names",
+            Self::Expression => "pointers or CEL",
             Self::Duration
             | Self::Path
             | Self::Url
@@ -142,6 +150,7 @@ impl Shape {
             | Self::Format
             | Self::Whole { .. }
             | Self::Flag
+            | Self::Pointer
             | Self::Property => "values",
         }
     }
@@ -190,8 +199,22 @@ impl Shape {
                 Ok(number) => self.check_whole(number),
                 Err(_) => Err(format!("wants a whole number, found {text:?}")),
             },
+            Self::Pointer | Self::Expression => self.fault(text).map_or(Ok(()), |fault| Err(fault.message)),
             Self::Flag if matches!(text, "true" | "false") => Ok(()),
             Self::Flag => Err(format!("wants true or false, found {text:?}")),
+        }
+    }
+
+    /// What is wrong with a text that has an inner form, and where in it.
+    pub(super) fn fault(self, text: &str) -> Option<Fault> {
+        // What looks like a token is nobody's to show.
+        let readable = !text.contains(TOKEN_MARK);
+        if readable && matches!(self, Self::Pointer) {
+            pointer_fault(text)
+        } else if readable && matches!(self, Self::Expression) {
+            Expression::parse(text).err()
+        } else {
+            None
         }
     }
 

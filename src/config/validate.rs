@@ -57,6 +57,10 @@ pub fn remarks(config: &Config) -> Vec<String> {
             source.name
         ))
     }));
+    remarks.extend(config.sources.iter().filter_map(|source| {
+        let untested = source.mapping.as_ref()?.tests.is_empty();
+        untested.then(|| format!("source {:?}: its mapping has no test", source.name))
+    }));
     let sources = config.sources.iter().filter(|source| source.mode == Some(Mode::Enforce));
     let teams = config.teams.iter().filter(|(_, rule)| rule.mode == Mode::Enforce);
     let sources = sources.map(|source| format!("source {:?}", source.name));
@@ -243,6 +247,8 @@ impl Checks<'_> {
                 (None, None) => {}
             }
             self.tokens(index, source);
+            self.mapping(index, source);
+            self.tables(index, source);
             let own = source.topic.strip_prefix(&config.kafka.prefix).filter(|rest| OWN_TOPICS.contains(rest));
             if source.cluster.is_none() && own.is_some() {
                 self.problem(
@@ -320,6 +326,64 @@ impl Checks<'_> {
         if source.algorithms.is_empty() {
             let message = format!("`{}` is empty: no token counts", at("algorithms"));
             self.problem(&[&at("algorithms")], message, "name the one that the issuer signs with");
+        }
+    }
+
+    fn mapping(&mut self, index: usize, source: &Source) {
+        let at = |name: &str| format!("sources[{index}].{name}");
+        let mapping = match (&source.mapping, source.format) {
+            (None, Format::Mapping) => {
+                return self.problem(
+                    &[&at("format")],
+                    format!("`{}` is \"mapping\", and there is no [sources.mapping]", at("format")),
+                    "docs/sources/mapping.md shows how to write one",
+                );
+            }
+            (None, _) => return,
+            (Some(_), format) if format != Format::Mapping => {
+                return self.problem(
+                    &[&at("format")],
+                    format!("`{}` is {:?}, and a [sources.mapping] stands below it", at("format"), format.as_str()),
+                    "a mapping is for the format \"mapping\" only",
+                );
+            }
+            (Some(mapping), _) => mapping,
+        };
+        if let Some((key, message, remedy)) = mapping.misfit() {
+            let key = at(&format!("mapping.{key}"));
+            return self.problem(&[&key], format!("`{key}` {message}"), remedy);
+        }
+        for (number, test) in mapping.tests.iter().enumerate() {
+            if let Err(message) = test.check(&source.rules()) {
+                let key = at(&format!("mapping.tests[{number}].says"));
+                self.problem(&[&key], format!("`{key}` {message}"), "mend the mapping, or what the test expects");
+            }
+        }
+    }
+
+    fn tables(&mut self, index: usize, source: &Source) {
+        let at = |name: &str| format!("sources[{index}].{name}");
+        let reads_tables = source.format == Format::Debezium;
+        if reads_tables && source.tables.is_empty() {
+            self.problem(
+                &[&at("format")],
+                format!("`{}` is \"debezium\", and there are no [[sources.tables]]", at("format")),
+                "docs/sources/debezium.md shows how to name the columns",
+            );
+        } else if !reads_tables && !source.tables.is_empty() {
+            self.problem(
+                &[&at("format")],
+                format!("`{}` is {:?}, and [[sources.tables]] stand below it", at("format"), source.format.as_str()),
+                "they are for the format \"debezium\" only",
+            );
+        }
+        for (number, table) in source.tables.iter().enumerate() {
+            let known = source.tables[..number].iter().any(|known| known.name == table.name);
+            let twice = known.then_some(("name", "stands here a second time", "list each table once"));
+            if let Some((key, message, remedy)) = table.misfit().or(twice) {
+                let key = at(&format!("tables[{number}].{key}"));
+                self.problem(&[&key], format!("`{key}` {message}"), remedy);
+            }
         }
     }
 

@@ -17,6 +17,9 @@ impl Engine {
         let source = self.policy.sources.get(&normalised.origin.source);
         let on_suspended = source.map_or(OnSuspended::Hold, |source| source.on_suspended);
         let effective = event.effective_at(source.map_or(&jiff::tz::TimeZone::UTC, |source| &source.zone));
+        if self.identities.is_history(event, effective) {
+            return;
+        }
         let found = self.identities.recognise(event, effective, &self.policy);
         self.touch_person(found.person);
         for alias in &found.new_aliases {
@@ -41,7 +44,8 @@ impl Engine {
         if !found.merged.is_empty() {
             self.hear_both(now, found.person);
         }
-        if found.duplicate || found.stale || self.cases.contains_key(&id) || self.digests.contains_key(&id) {
+        let nothing_new = found.duplicate || found.stale || found.unchanged;
+        if nothing_new || self.cases.contains_key(&id) || self.digests.contains_key(&id) {
             return;
         }
 

@@ -87,6 +87,10 @@ pub struct PersonEvent {
     /// Passes the queue; the deadline is the urgent one.
     #[serde(default, skip_serializing_if = "is_false")]
     pub urgent: bool,
+    /// It states what is, as often as somebody looks, not that anything happened: what says the same as the source's
+    /// statement before changes nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub level: bool,
 }
 
 fn yes() -> bool {
@@ -123,6 +127,7 @@ impl PersonEvent {
             correlation_id: None,
             synthetic: false,
             urgent: false,
+            level: false,
         }
     }
 }

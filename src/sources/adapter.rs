@@ -6,8 +6,8 @@ use super::carrier::{Delivery, Element};
 use super::members::Members;
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{
-    FOREIGN_TYPE, Rules, adp, auth0, bamboohr, canonical, entra, google, gusto, hibob, jump_cloud, keycloak, merge,
-    okta, one_login, personio, ping_one, scim, set, success_factors, ukg, workday,
+    FOREIGN_TYPE, Rules, adp, auth0, bamboohr, canonical, debezium, entra, google, gusto, hibob, jump_cloud, keycloak,
+    mapping, merge, okta, one_login, personio, ping_one, scim, set, success_factors, ukg, workday,
 };
 use crate::model::event::Action;
 
@@ -58,6 +58,10 @@ pub enum Format {
     Set,
     /// SCIM: bulk requests and user resources.
     Scim,
+    /// Changes of database rows, as Debezium captures them.
+    Debezium,
+    /// Any JSON, as a mapping in the configuration says.
+    Mapping,
 }
 
 impl Format {
@@ -119,6 +123,16 @@ pub(super) struct Adapter {
     pub(super) read: fn(&Element<'_>, &Rules) -> Vec<Reading>,
 }
 
+impl Adapter {
+    /// Takes off the format's own envelope; a mapping is alone in knowing it from the configuration.
+    pub(super) fn elements<'a>(&self, element: Element<'a>, rules: &Rules) -> Vec<Element<'a>> {
+        match &rules.mapping {
+            Some(mapping) if self.format == Format::Mapping => mapping.unwrap(element),
+            Some(_) | None => (self.unwrap)(element),
+        }
+    }
+}
+
 const ADAPTERS: &[Adapter] = &[
     canonical::ADAPTER,
     okta::ADAPTER,
@@ -140,6 +154,8 @@ const ADAPTERS: &[Adapter] = &[
     success_factors::ADAPTER,
     set::ADAPTER,
     scim::ADAPTER,
+    debezium::ADAPTER,
+    mapping::ADAPTER,
 ];
 
 /// One row of a format's table of decisions: what a record says, and what that means.

@@ -96,6 +96,7 @@ fn person_event(value: &Value, rules: &Rules) -> Result<PersonEvent, Reject> {
         correlation_id: event.optional_text("correlation_id", TEXT_MAX)?,
         synthetic: event.optional_bool("synthetic")?.unwrap_or(false),
         urgent: event.optional_bool("urgent")?.unwrap_or(false),
+        level: event.optional_bool("level")?.unwrap_or(false),
     };
     if !is_undated {
         let moment = read.effective_at(&rules.zone).ok_or_else(|| {
@@ -107,13 +108,7 @@ fn person_event(value: &Value, rules: &Rules) -> Result<PersonEvent, Reject> {
 }
 
 fn source(source: &Members<'_>, rules: &Rules) -> Result<SourceRef, Reject> {
-    let tenant = source.required_text("tenant", TEXT_MAX)?;
-    if rules.tenant.as_ref().is_some_and(|expected| *expected != tenant) {
-        return Err(Reject::new(
-            RejectCode::OtherTenant,
-            format!("`{}` is not the tenant configured for this source", source.place("tenant")),
-        ));
-    }
+    let tenant = rules.agreed_tenant(Some(source.required_str("tenant", TEXT_MAX)?), &source.place("tenant"))?;
     Ok(SourceRef {
         system: source.required_text("system", TEXT_MAX)?,
         tenant,

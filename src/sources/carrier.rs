@@ -1,4 +1,4 @@
-//! What any format may travel in: a JSON array, CloudEvents (structured or binary), EventBridge. Taking these off
+//! What any format may travel in: a JSON array, CloudEvents (structured or binary), EventBridge, a schema beside the payload. Taking these off
 //! says nothing about what is inside.
 
 use jiff::Timestamp;
@@ -25,6 +25,17 @@ pub(super) struct Element<'a> {
     pub(super) fault: Option<Reject>,
     /// When the record came, for formats that name no time.
     pub(super) arrived_at: Option<Timestamp>,
+    /// What stands around it, where it is not the whole of a record.
+    pub(super) around: Option<Around<'a>>,
+}
+
+/// What stands around an element.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// The outermost wrapping.
+    pub(super) record: &'a Value,
+    /// The part of it that the element was taken from.
+    pub(super) inner: &'a Value,
 }
 
 /// A wrapping that was taken off.
@@ -102,6 +113,17 @@ impl<'a> Element<'a> {
     pub(super) fn each(self, envelope: &Envelope<'a>, path: &Place, items: &'a [Value]) -> Vec<Self> {
         let items = items.iter().take(ELEMENTS_MAX + 1).enumerate();
         items.map(|(index, item)| self.clone().within(envelope.clone(), path.index(index), item)).collect()
+    }
+
+    /// The outermost wrapping; the element itself when there is none.
+    pub(super) fn record(&self) -> &'a Value {
+        self.around.map_or(self.value, |around| around.record)
+    }
+
+    /// The same element, remembering what stands around `inner`.
+    pub(super) fn inside(self, inner: &'a Value) -> Self {
+        let around = Some(Around { record: self.record(), inner });
+        Self { around, ..self }
     }
 
     /// The same element, refused.
@@ -192,9 +214,10 @@ pub(super) fn unwrap<'a>(
         envelopes: Vec::new(),
         fault: None,
         arrived_at,
+        around: None,
     };
     match (delivery, root) {
-        (Delivery::Binary(attributes), _) => vec![event_bridge(binary(attributes, fault, whole))],
+        (Delivery::Binary(attributes), _) => vec![event_bridge(connect(binary(attributes, fault, whole)))],
         (Delivery::Plain | Delivery::Structured, Value::Array(items)) => items
             .iter()
             .enumerate()
@@ -203,10 +226,26 @@ pub(super) fn unwrap<'a>(
             .map(|(index, value)| {
                 let place = Place::default().index(index);
                 let item = Element { scope: place.clone(), path: place, value, ..whole.clone() };
-                event_bridge(structured(delivery, item))
+                plain(delivery, item)
             })
             .collect(),
-        (Delivery::Plain | Delivery::Structured, _) => vec![event_bridge(structured(delivery, whole))],
+        (Delivery::Plain | Delivery::Structured, _) => vec![plain(delivery, whole)],
+    }
+}
+
+fn plain<'a>(delivery: &Delivery<'a>, element: Element<'a>) -> Element<'a> {
+    event_bridge(connect(structured(delivery, connect(element))))
+}
+
+/// Kafka Connect's JSON converter puts the schema of a value beside it, unless it is told not to.
+fn connect(element: Element<'_>) -> Element<'_> {
+    let Value::Object(members) = element.value else { return element };
+    match (members.len(), members.get("schema"), members.get("payload")) {
+        (2, Some(Value::Object(_) | Value::Null), Some(payload)) => {
+            let path = element.path.key("payload");
+            Element { path, value: payload, ..element.inside(payload) }
+        }
+        _ => element,
     }
 }
 
@@ -262,7 +301,7 @@ fn structured<'a>(delivery: &Delivery<'a>, element: Element<'a>) -> Element<'a> 
     match (read(), value.get("data")) {
         (Ok(event), Some(data)) => {
             let path = element.path.key("data");
-            element.within(Envelope::CloudEvent(event), path, data)
+            element.inside(data).within(Envelope::CloudEvent(event), path, data)
         }
         (Ok(event), None) => {
             let path = element.path.clone();

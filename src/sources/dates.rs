@@ -1,9 +1,9 @@
 //! Dates and times as HR systems write them. The last day of somebody is a date: it has no time and mostly no zone, so the
 //! rules of the source say where it is read and that it is worked to its end.
 
-use jiff::Timestamp;
 use jiff::civil::{self, Date};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Rules;
 use super::members::{self, Members, TEXT_MAX, rfc3339};
@@ -12,6 +12,9 @@ use crate::model::event::{Basis, Boundary, Effective};
 
 /// "Never", in many exports.
 const NEVER: Date = civil::date(9999, 12, 31);
+
+/// At a fixed offset all days are of one length.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The day of a termination.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +25,20 @@ pub(super) struct Day {
     pub(super) at: Timestamp,
 }
 
-/// The day that a member names; `None` = it is absent, blank, or "never".
+/// When somebody leaves, as sources that know days write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MomentOrDate {
+    Moment(Timestamp),
+    /// A day that the zone of the rules makes a moment.
+    Date(Date),
+    /// A day at an offset of its own.
+    DateAt {
+        date: Date,
+        begins: Timestamp,
+    },
+}
+
+/// Reads one; `None` = it is neither.
 ///
 /// | written | meant |
 /// | --- | --- |
@@ -30,34 +46,76 @@ pub(super) struct Day {
 /// | `2026-06-30T00:00:00`, with `Z` or without | the same: midnight UTC is what programs make of a date |
 /// | `2026-06-30-07:00`, `2026-06-30T00:00:00-07:00` | the day at its own offset |
 /// | `2026-06-30T17:00:00-07:00` | that moment |
+pub(super) fn moment_or_date(text: &str) -> Option<MomentOrDate> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let date = members::date(date)?;
+    match offset_of_midnight(rest) {
+        Some("" | "Z" | "+00:00") => Some(MomentOrDate::Date(date)),
+        Some(offset) => {
+            let begins = rfc3339(&format!("{date}T00:00:00{offset}"))?;
+            Some(MomentOrDate::DateAt { date, begins })
+        }
+        None => rfc3339(text).map(MomentOrDate::Moment),
+    }
+}
+
+impl MomentOrDate {
+    /// The date, as far as it is one.
+    fn date(self) -> Option<Date> {
+        match self {
+            Self::Moment(_) => None,
+            Self::Date(date) | Self::DateAt { date, .. } => Some(date),
+        }
+    }
+
+    /// Its year; of a moment, in UTC.
+    pub(super) fn year(self) -> i16 {
+        match self {
+            Self::Moment(at) => TimeZone::UTC.to_datetime(at).year(),
+            Self::Date(date) | Self::DateAt { date, .. } => date.year(),
+        }
+    }
+
+    /// When that is; `None` = out of range.
+    pub(super) fn at(self, boundary: Boundary, rules: &Rules) -> Option<Timestamp> {
+        match (self, boundary) {
+            (Self::Moment(at), _) | (Self::DateAt { begins: at, .. }, Boundary::StartOfDay) => Some(at),
+            (Self::DateAt { begins, .. }, Boundary::EndOfDay) => begins.checked_add(DAY).ok(),
+            (Self::Date(date), Boundary::StartOfDay) => rules.zone.to_timestamp(date.at(0, 0, 0, 0)).ok(),
+            (Self::Date(date), Boundary::EndOfDay) => {
+                rules.zone.to_timestamp(date.tomorrow().ok()?.at(0, 0, 0, 0)).ok()
+            }
+        }
+    }
+
+    /// For the event. A date takes the zone and the boundary with it.
+    pub(super) fn effective(self, boundary: Boundary, rules: &Rules) -> Effective {
+        match self {
+            Self::Moment(_) | Self::DateAt { .. } => {
+                Effective { at: self.at(boundary, rules), date: None, timezone: None, boundary: None, basis: None }
+            }
+            Self::Date(date) => Effective {
+                at: None,
+                date: Some(date),
+                timezone: rules.zone.iana_name().map(ToOwned::to_owned),
+                boundary: Some(boundary),
+                basis: None,
+            },
+        }
+    }
+}
+
+/// The day that a member names, as [`moment_or_date`] reads it; `None` = it is absent, blank, or "never".
 pub(super) fn day(members: &Members<'_>, name: &str, boundary: Boundary, rules: &Rules) -> Result<Option<Day>, Reject> {
     let Some(text) = members.filled_str(name)? else { return Ok(None) };
     let invalid = || members.invalid(name, "is neither a date YYYY-MM-DD nor a time with its offset");
-    let (date, rest) = text.split_at_checked(10).ok_or_else(invalid)?;
-    let date = members::date(date).ok_or_else(invalid)?;
-    if date == NEVER {
+    let found = moment_or_date(text).ok_or_else(invalid)?;
+    if found.date() == Some(NEVER) {
         return Ok(None);
     }
-    let end = match boundary {
-        Boundary::EndOfDay => date.tomorrow().map_err(|_| invalid())?,
-        Boundary::StartOfDay => date,
-    };
-    let by_the_rules = Effective {
-        at: None,
-        date: Some(date),
-        timezone: rules.zone.iana_name().map(ToOwned::to_owned),
-        boundary: Some(boundary),
-        basis: Some(Basis::TerminationDate),
-    };
-    let (at, by_the_rules) = match offset_of_midnight(rest) {
-        Some("" | "Z") => (rules.zone.to_timestamp(end.at(0, 0, 0, 0)).ok(), Some(by_the_rules)),
-        Some(offset) => (rfc3339(&format!("{end}T00:00:00{offset}")), None),
-        None => (rfc3339(text), None),
-    };
-    let at = members.plausible(name, at.ok_or_else(invalid)?)?;
-    let exact =
-        || Effective { at: Some(at), date: None, timezone: None, boundary: None, basis: Some(Basis::TerminationDate) };
-    Ok(Some(Day { effective: by_the_rules.unwrap_or_else(exact), at }))
+    let at = members.plausible(name, found.at(boundary, rules).ok_or_else(invalid)?)?;
+    let effective = Effective { basis: Some(Basis::TerminationDate), ..found.effective(boundary, rules) };
+    Ok(Some(Day { effective, at }))
 }
 
 /// The offset behind a date, or behind a date at midnight; `None` = behind another time.
@@ -116,6 +174,7 @@ mod tests {
             ("2026-06-30T00:00:00", "2026-07-01T07:00:00Z"),
             ("2026-06-30T00:00:00Z", "2026-07-01T07:00:00Z"),
             ("2026-06-30T00:00:00.000Z", "2026-07-01T07:00:00Z"),
+            ("2026-06-30T00:00:00+00:00", "2026-07-01T07:00:00Z"),
             ("2026-06-30+02:00", "2026-06-30T22:00:00Z"),
             ("2026-06-30T00:00:00+02:00", "2026-06-30T22:00:00Z"),
             ("2026-06-30T17:00:00+02:00", "2026-06-30T15:00:00Z"),

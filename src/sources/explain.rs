@@ -83,6 +83,9 @@ pub struct Named {
     pub ids: BTreeMap<String, String>,
 }
 
+/// What is added where a source states what is.
+const A_LEVEL: &str = "; if that is new: it states what is";
+
 /// What would be done with an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -252,7 +255,7 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
         subject,
         effective_at,
         event_id: Some(event.source.event_id.clone()),
-        reason: format!("{}: {meaning}", event.source.event_type),
+        reason: format!("{}: {meaning}{}", event.source.event_type, if event.level { A_LEVEL } else { "" }),
     }
 }
 
@@ -365,7 +368,7 @@ fn with_milliseconds<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Re
 }
 
 /// Three digits of a second at least, or none: as the sources themselves write it.
-fn to_the_millisecond(at: Timestamp) -> String {
+pub(super) fn to_the_millisecond(at: Timestamp) -> String {
     let millisecond = 1_000_000;
     let nanoseconds = at.subsec_nanosecond();
     if nanoseconds != 0 && nanoseconds % millisecond == 0 { format!("{at:.3}") } else { at.to_string() }

@@ -228,11 +228,7 @@ impl<'a> Members<'a> {
 
     /// Refuses a moment outside the plausible years.
     pub(super) fn plausible(&self, name: &str, time: Timestamp) -> Result<Timestamp, Reject> {
-        if YEARS.contains(&jiff::tz::TimeZone::UTC.to_datetime(time).year()) {
-            Ok(time)
-        } else {
-            Err(self.invalid(name, &format!("lies outside the years {} to {}", YEARS.start(), YEARS.end())))
-        }
+        plausible_at(&self.place(name), time)
     }
 
     /// A member that is a civil date, if it is there.
@@ -251,6 +247,15 @@ impl<'a> Members<'a> {
     pub(super) fn required_email(&self, name: &str) -> Result<Email, Reject> {
         email(self.required(name)?, &self.place(name))
     }
+}
+
+/// Refuses a moment outside the plausible years.
+pub(super) fn plausible_at(place: &str, time: Timestamp) -> Result<Timestamp, Reject> {
+    if YEARS.contains(&jiff::tz::TimeZone::UTC.to_datetime(time).year()) {
+        return Ok(time);
+    }
+    let detail = format!("`{place}` lies outside the years {} to {}", YEARS.start(), YEARS.end());
+    Err(Reject::new(RejectCode::InvalidValue, detail))
 }
 
 /// A text that is not empty, not too long and free of characters that act on what surrounds them.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::carrier::{Delivery, Element, Envelope};
 use super::members::{Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
-use super::{Adapter, Format, Rules, not_ours};
+use super::{Adapter, Format, Rules, one_reading};
 use crate::model::event::{Action, PersonEvent, SourceRef, Subject};
 pub(super) use user::{Manner, Said, user_of};
 
@@ -65,13 +65,14 @@ fn unwrap(element: Element<'_>) -> Vec<Element<'_>> {
 }
 
 fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
-    if let Some(reading) = not_ours(element, rules, |value| recognises(value) || is_operation(value)) {
-        return vec![reading];
-    }
-    let verdict = Members::of(element.value, "").and_then(|it| {
-        if is_operation(element.value) { operation(&it, element, rules) } else { resource(&it, element, rules) }
-    });
-    vec![Reading { element: element.place(), verdict: verdict.unwrap_or_else(Verdict::Reject) }]
+    one_reading(
+        element,
+        rules,
+        |value| recognises(value) || is_operation(value),
+        |it| {
+            if is_operation(element.value) { operation(it, element, rules) } else { resource(it, element, rules) }
+        },
+    )
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands where a refusal could stand")]
@@ -102,13 +103,10 @@ fn operation(it: &Members<'_>, element: &Element<'_>, rules: &Rules) -> Result<V
     };
     let Some(action) = action else { return ignored("it says nothing about leaving") };
     let at = arrived(element)?;
-    let tenant = rules.tenant.as_deref().unwrap_or("unknown").to_owned();
+    let (tenant, event_type) = (rules.agreed_tenant(None, "")?, format!("bulk.{method}"));
     let source = SourceRef {
-        system: SYSTEM.to_owned(),
-        tenant,
-        event_type: format!("bulk.{method}"),
-        event_id: format!("{method}:{id}:{at}"),
         element: element.path.last_index().and_then(|index| u32::try_from(index).ok()),
+        ..SourceRef::new(SYSTEM, &tenant, &event_type, format!("{method}:{id}:{at}"))
     };
     event(action, at, said.subject(id, &source.tenant, rules)?, source)
 }
@@ -129,13 +127,8 @@ fn resource(user: &Members<'_>, element: &Element<'_>, rules: &Rules) -> Result<
     let changed = meta.as_ref().map(|meta| meta.optional_time("lastModified")).transpose()?.flatten();
     let at = changed.map_or_else(|| arrived(element), Ok)?;
     let host = meta.and_then(|meta| meta.text_if_fit("location")).and_then(|url| host(&url).map(ToOwned::to_owned));
-    let source = SourceRef {
-        system: SYSTEM.to_owned(),
-        tenant: rules.tenant.clone().or(host).unwrap_or_else(|| "unknown".to_owned()),
-        event_type: "resource".to_owned(),
-        event_id: format!("{id}:{at}"),
-        element: None,
-    };
+    let tenant = rules.tenant.clone().or(host).unwrap_or_else(|| "unknown".to_owned());
+    let source = SourceRef::new(SYSTEM, &tenant, "resource", format!("{id}:{at}"));
     event(action, at, said.subject(id, &source.tenant, rules)?, source)
 }
 

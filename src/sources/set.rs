@@ -167,7 +167,7 @@ impl Claims<'_> {
             }
             identity_change = Some(IdentityChange { from, to });
         }
-        let source = SourceRef { system: SYSTEM.to_owned(), tenant, event_type: uri.to_owned(), event_id, element };
+        let source = SourceRef { element, ..SourceRef::new(SYSTEM, &tenant, uri, event_id) };
         let event = PersonEvent {
             reason: payload.text_if_fit("reason").filter(|reason| reason.chars().count() <= REASON_MAX),
             correlation_id: self.claims.text_if_fit("txn"),

@@ -97,9 +97,13 @@ fn no_forgery_reaches_heroku_and_keys_that_are_away_are_waited_for() {
     assert_eq!(refused(&play), reasons(&without));
 
     web.there.store(true, Ordering::SeqCst);
+    let asked = web.asked.load(Ordering::SeqCst);
     let all = reasons(&without).into_iter().chain(reasons(&with)).collect::<Vec<_>>();
     until("all forgeries are refused", || refused(&play).len() == all.len());
     assert_eq!(refused(&play), all);
+    // A key that is not there is looked for once more, though its token is looked at again and again.
+    let asked = web.asked.load(Ordering::SeqCst) - asked;
+    assert!(asked <= 2 * (with.len() + 1), "keys were asked for {asked} times");
     until("nothing is waited for", || waits_for(&play).is_none());
     assert!(requests(&play)[before..].iter().all(of_the_account), "{:?}", &requests(&play)[before..]);
 

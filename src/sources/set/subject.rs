@@ -39,13 +39,8 @@ pub(super) fn read(
     let id = Members::of(value, place)?;
     let named = id.optional_object("tenant")?.map(|tenant| organisation(&tenant)).transpose()?;
     let tenant = match (&rules.tenant, named) {
-        (Some(ours), Some(named)) if *ours != named => {
-            let why = format!("`{}` is not the source's `tenant`", id.place("tenant"));
-            return Err(Reject::new(RejectCode::OtherTenant, why));
-        }
-        (Some(ours), _) => ours.clone(),
-        (None, Some(named)) => named,
         (None, None) => host(issuer).unwrap_or("unknown").to_owned(),
+        (_, named) => rules.agreed_tenant(named.as_deref(), &id.place("tenant"))?,
     };
     let reader = Reader { issuer, tenant: tenant.clone(), rules, said };
     let subject = match format(&id)?.as_deref() {

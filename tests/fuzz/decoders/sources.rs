@@ -36,8 +36,33 @@ pub(super) fn envelope(input: &[u8]) {
         Trust::Signed { algorithms: vec![Algorithm::ES256], keys: Arc::new(keys), age_max: SignedDuration::MAX };
     let tokens = TokenRules { trust, ..TokenRules::unchecked() };
     readings(&record, input.len(), &Rules { format: Format::Set, tokens, ..Rules::auto() });
+    readings(&record, input.len(), &described(Format::Mapping));
+    readings(&record, input.len(), &described(Format::Debezium));
     for format in Format::names().filter_map(Format::from_name) {
         readings(&record, input.len(), &Rules { format, ..Rules::auto() });
+    }
+}
+
+/// Rules for formats that the configuration describes: as much of them as there is.
+fn described(format: Format) -> Rules {
+    let mapping = serde_json::json!({
+        "id": "/employee_id", "emails": ["/work_email", "event.mails.map(m, m.kind == 'work', m.value)"],
+        "time": "millis(event.__source_ts_ms)", "effective": "/termination_date", "tenant": "record:/db",
+        "rules": [
+            { "when": "event.status.matches('^T') && event.mails.exists(m, m.size() > 1)", "then": "deprovision" },
+            { "when": "has(event.status)", "then": "suspend" },
+        ],
+        "otherwise": "refuse",
+    });
+    let table = serde_json::json!({
+        "name": "public.employee", "id": "employee_id", "emails": ["work_email"],
+        "status": "status", "left": ["TERMINATED"], "date": "termination_date", "date_as": "days",
+    });
+    Rules {
+        format,
+        mapping: Some(serde_json::from_value(mapping).expect("it is right")),
+        tables: vec![serde_json::from_value(table).expect("it is right")],
+        ..Rules::auto()
     }
 }
 
