@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &str)] = &[
     ),
     (
         "trial",
-        "model engine sources wire config clock crash shutdown telemetry heroku jwks kafka http status simulator driver service",
+        "model engine sources wire config clock crash shutdown telemetry heroku kafka http status simulator driver service",
     ),
     // The command line, on top.
     ("exit", "config"),

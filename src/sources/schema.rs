@@ -162,11 +162,15 @@ mod tests {
     }
 
     mod by_record {
+        use std::sync::Arc;
+
         use apache_avro::types::Value as Avro;
         use apache_avro::writer::datum::GenericDatumWriter;
+        use jiff::SignedDuration;
         use serde_json::json;
 
         use super::super::*;
+        use crate::sources::token::{Algorithm, TokenRules, Trust};
         use crate::sources::{Format, Framing, Header, Reading, Record, Rules, Verdict, read, read_by, schema_of};
 
         fn rules() -> Rules {
@@ -262,6 +266,26 @@ mod tests {
             let value = b"\0\0\0\0\x07{\"action\":1,\"action\":2}";
             let record = Record { value: Some(value), ..Record::default() };
             assert_eq!(code(&only(read_by(&json, &record, &rules()))), Some(RejectCode::DuplicateKey));
+        }
+
+        /// Whoever may register a schema signs nothing by that.
+        #[test]
+        fn claims_behind_an_id_are_not_signed() {
+            let trust = Trust::Signed {
+                algorithms: vec![Algorithm::ES256],
+                keys: Arc::default(),
+                age_max: SignedDuration::from_hours(1),
+            };
+            let tokens = TokenRules { trust, ..TokenRules::unchecked() };
+            let rules = Rules { format: Format::Set, tokens, ..rules() };
+            let (avro, body) = event();
+            let json = SchemaText { kind: SchemaKind::Json, ..avro.clone() };
+            for (schema, body) in [(avro, body), (json, b"{\"iss\":\"https://idp.example/\"}".to_vec())] {
+                let value = [&b"\0\0\0\0\x07"[..], &body].concat();
+                let record = Record { value: Some(&value), ..Record::default() };
+                let verdict = only(read_by(&Schema::compile(&schema), &record, &rules));
+                assert_eq!(code(&verdict), Some(RejectCode::Untrusted), "{verdict:?}");
+            }
         }
 
         #[test]
