@@ -65,7 +65,8 @@ fn ten_times_the_open_cases_wait_on_kafka_and_all_end() {
 #[test]
 fn what_is_far_above_a_limit_is_a_dead_letter_that_names_it() {
     let with = |extra: &str| record(&statement(PRIYA).to_string().replacen('{', &format!("{{\"extra\":{extra},"), 1));
-    let garbage: Vec<u8> = (0..100_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let garbage: Vec<u8> = (1..100_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let framed = [&[0], garbage.as_slice()].concat();
     let cases = [
         (with(&format!("\"{}\"", "x".repeat(7 * 1024 * 1024))), "too_large", "1048576 are read at most"),
         (
@@ -75,6 +76,7 @@ fn what_is_far_above_a_limit_is_a_dead_letter_that_names_it() {
         ),
         (record(&format!("[{}1]", "1,".repeat(50_000))), "too_many_elements", "more than 5000 elements; the first one"),
         (with(&"9".repeat(100_000)), "malformed_json", "at line 1, column "),
+        (OutgoingRecord { value: Some(framed), ..record("") }, "unexpected_framing", "name that registry"),
         (OutgoingRecord { value: Some(garbage), ..record("") }, "invalid_utf8", "not UTF-8 from byte "),
         (record(&format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_560))), "duplicate_key", "more than 256 keys"),
     ];
