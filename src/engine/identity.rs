@@ -106,11 +106,13 @@ impl Person {
         Some((&other.stated_by, "another engagement of the person goes on"))
     }
 
-    /// Whether the newest statement of all says that the person has left by `now`.
-    pub fn has_left(&self, now: Timestamp) -> bool {
+    /// Whether some of these sources says that the person has left by `now`, and nobody has said anything else since.
+    pub fn has_left(&self, sources: &BTreeSet<String>, now: Timestamp) -> bool {
         let newest = |left: bool| {
-            let says = |it: &&Statement| it.leaves_at.is_some_and(|at| at <= now) == left;
-            self.statements.values().filter(says).map(|it| it.at).max()
+            let says = |(source, it): &(&String, &Statement)| {
+                it.leaves_at.is_some_and(|at| at <= now) == left && (!left || sources.contains(*source))
+            };
+            self.statements.iter().filter(says).map(|(_, it)| it.at).max()
         };
         newest(true) > newest(false)
     }
