@@ -61,6 +61,9 @@ impl Engine {
                     continue;
                 }
                 Binding::Accounts(accounts) => {
+                    let case = self.cases.get_mut(&id).expect("looked up above");
+                    case.accounts = accounts;
+                    let accounts = &case.accounts;
                     let ours = self.me.as_ref().is_some_and(|me| accounts.contains_key(&me.id));
                     if ours || accounts.keys().any(|account| self.protected_accounts.contains(account)) {
                         let who =
@@ -74,8 +77,6 @@ impl Engine {
                         }
                         continue;
                     }
-                    let case = self.cases.get_mut(&id).expect("looked up above");
-                    case.accounts = accounts;
                     case.parked = None;
                 }
             }

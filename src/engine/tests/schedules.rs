@@ -217,3 +217,19 @@ fn a_new_date_moves_every_case_that_the_source_has_dated() {
     story.passes(minutes(60));
     assert!(story.heroku.removals.is_empty());
 }
+
+#[test]
+fn a_test_that_comes_late_takes_no_newer_day_away() {
+    let mut story = Story::new(policy());
+    let now = story.now;
+    let test = |id: &str, action, effective: Option<_>, stated| {
+        let mut event = event("hr:larkspur:1", id, email(1).expose());
+        (event.action, event.effective, event.occurred_at, event.synthetic) = (action, effective.map(at), stated, true);
+        event
+    };
+    story.hears(test("e1", Action::Schedule, Some(now + DAY), now));
+    story.hears(test("e2", Action::Deprovision, None, now - DAY));
+    story.tells("hr", 1, "e0", Action::Cancel, None, now - minutes(40));
+    story.turn();
+    assert!(!story.reasons().contains(&HoldReason::UnknownDate));
+}

@@ -9,6 +9,7 @@ use super::play::{History, Said};
 use super::step::OBSERVING;
 use super::truth::{Human, is_too_old, must_be_removed};
 use super::world::{LAG_MAX, ME, PROTECTED, PSEUDO, Place, TEAMS, World, account, address};
+use crate::engine::case::Phase;
 use crate::engine::revocation::Revocation;
 use crate::model::event::Action;
 use crate::model::outcome::{
@@ -316,6 +317,9 @@ impl Judge {
         for case in history.engine.cases.values() {
             let known = &self.cases[&case.id];
             let human = self.humans.of(known.founder);
+            if matches!(case.phase, Phase::Scheduled { due } if due > now) {
+                continue;
+            }
             if case.holds.is_empty() {
                 return broken(
                     ENDS,
