@@ -132,8 +132,9 @@ impl Engine {
         let mut standing = self.standing_cases_of(person, normalised);
         standing.retain(|id| {
             let case = &self.cases[id];
-            let counts = case.dates.get(&source_of(normalised)).is_some_and(|date| date.counts);
-            counts && !case.started()
+            let stated = normalised.event.occurred_at;
+            let dated = case.dates.get(&source_of(normalised)).filter(|date| date.counts && date.stated <= stated);
+            dated.is_some() && !case.started()
         });
         standing
     }
@@ -426,7 +427,7 @@ impl Engine {
         case.cause.contradicted_by.push(by.clone());
         if at < case.stated_at {
             // Somebody says later that the person leaves; then their day counts, not that of whom this contradicts.
-            case.dates.retain(|_, date| date.stated >= at);
+            case.dates.retain(|_, date| date.stated > at);
             if !self.goes_by_its_dates(now, id) {
                 self.park(now, id, HoldReason::UnknownDate, "whoever named a day has taken it back");
             }

@@ -233,3 +233,19 @@ fn a_test_that_comes_late_takes_no_newer_day_away() {
     story.turn();
     assert!(!story.reasons().contains(&HoldReason::UnknownDate));
 }
+
+#[test]
+fn a_stay_that_another_source_does_not_share_puts_off_what_has_begun() {
+    let mut story = Story::new(policy());
+    story.heroku.stubborn.insert(1);
+    let left = story.now;
+    story.leaves(1);
+    story.passes(minutes(1));
+    let removals = story.heroku.removals.len();
+    assert!(removals > 0);
+    let now = story.now;
+    story.tells("okta", 1, "e2", Action::Schedule, Some(now + DAY), now);
+    story.tells("hr", 1, "e3", Action::Cancel, None, left);
+    story.passes(DAY / 2);
+    assert_eq!(story.heroku.removals.len(), removals);
+}

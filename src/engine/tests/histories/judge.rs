@@ -364,9 +364,8 @@ impl Judge {
             self.goes_on.entry(person).or_insert(now);
         }
         if !self.begun.get(&person).is_some_and(counted) {
-            let again = self.goes_on.get(&person).copied().filter(|at| within(*at, SignedDuration::from_hours(1)));
+            let again = self.goes_on.remove(&person);
             self.begun.insert(person, again.unwrap_or(now));
-            self.goes_on.remove(&person);
             if free {
                 self.freed.insert(person);
             }
