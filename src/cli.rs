@@ -2,6 +2,7 @@
 
 mod decide;
 mod given;
+mod identities;
 mod repair;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use self::decide::{ApproveArgs, CancelArgs, EnforceArgs, RetryArgs};
 pub use self::given::{GivenArgs, PauseArgs, ResumeArgs, WaitArgs};
+pub use self::identities::{IdentitiesCommand, ImportArgs};
 pub use self::repair::{
     DeadLettersCommand, LetterPlace, LettersListArgs, LettersReplayArgs, LettersShowArgs, StateAcceptArgs, StateCommand,
 };
@@ -58,6 +60,9 @@ pub enum Command {
     /// Look at refused records, and read them again
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Tell which address belongs to which id
+    #[command(subcommand)]
+    Identities(IdentitiesCommand),
     /// Decide about state that does not fit
     #[command(subcommand)]
     State(StateCommand),

@@ -12,6 +12,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod explain;
 mod give;
+pub mod identities;
 mod kafka_access;
 pub mod man;
 pub mod offboard;
@@ -47,6 +48,7 @@ pub fn run(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::
         Command::Pause(args) => pause::pause(&args, file, environment, out),
         Command::Resume(args) => pause::resume(&args, file, environment, out),
         Command::DeadLetters(command) => dead_letters::run(&command, file, environment, out),
+        Command::Identities(command) => identities::run(&command, file, environment, out),
         Command::State(command) => state::run(&command, file, environment, out),
         Command::Check(args) => check::run(&args, file, environment, out),
         Command::Config(command) => config::run(&command, file, environment, out),

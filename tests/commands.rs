@@ -5,6 +5,8 @@
 mod change_of_mind;
 #[path = "commands/crowd.rs"]
 mod crowd;
+#[path = "commands/identities.rs"]
+mod identities;
 #[path = "commands/orders.rs"]
 mod orders;
 

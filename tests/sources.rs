@@ -366,7 +366,6 @@ fn a_canonical_event_is_read_strictly() {
         ("/action", Some(json!(["deprovision"])), WrongType, "`action`"),
         ("/action", None, MissingField, "`action`"),
         ("/action", Some(json!("schedule")), MissingField, "`effective`"),
-        ("/action", Some(json!("identity_update")), MissingField, "`identity_change`"),
         ("/occurred_at", Some(json!("2026-05-29T14:03:11")), InvalidValue, "`occurred_at`"),
         ("/occurred_at", Some(json!(1_780_063_391)), WrongType, "`occurred_at`"),
         ("/occurred_at", Some(json!("2226-05-29T14:03:11Z")), InvalidValue, "`occurred_at`"),
@@ -450,6 +449,16 @@ fn without_an_address_a_person_is_not_resolved() {
     let record = Record { value: Some(later.as_bytes()), ..Record::default() };
     let row = explain(&record, &canonical(), "2026-06-01T12:00:00Z".parse().unwrap()).rows.remove(0);
     assert_eq!((row.decision, row.kind), (Decision::NeedsLookup, Some(Decision::Schedule)));
+}
+
+#[test]
+fn an_identity_update_tells_an_address() {
+    let update = with(person(), "/action", Some(json!("identity_update")));
+    assert_eq!(event(only(read_json(&update, &canonical()))).action, Action::IdentityUpdate);
+    let nothing = with(update, "/subject/emails", None);
+    let Verdict::Reject(reject) = only(read_json(&nothing, &canonical())).verdict else { panic!("it was not refused") };
+    assert_eq!(reject.code, RejectCode::MissingField);
+    assert!(reject.detail.starts_with("`identity_change`"), "{}", reject.detail);
 }
 
 #[test]

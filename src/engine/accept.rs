@@ -6,7 +6,7 @@ use super::Engine;
 use super::case::{Case, Dated, Digest, Opening, Phase, case_id, cause};
 use super::identity::engagement_key;
 use super::policy::OnSuspended;
-use crate::model::event::{Action, AddressKind, Normalised, PersonEvent};
+use crate::model::event::{Action, AddressKind, Normalised, PersonEvent, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode};
 use crate::model::{CaseId, PersonId};
 
@@ -136,8 +136,9 @@ impl Engine {
         let mut standing = self.standing_cases_of(person, normalised);
         standing.retain(|id| {
             let case = &self.cases[id];
-            let counts = case.dates.get(&source_of(normalised)).is_some_and(|date| date.counts);
-            counts && !case.started()
+            let stated = normalised.event.occurred_at;
+            let dated = case.dates.get(&source_of(normalised)).filter(|date| date.counts && date.stated <= stated);
+            dated.is_some() && !case.started()
         });
         standing
     }
@@ -196,6 +197,9 @@ impl Engine {
         for id in self.standing_cases_of(person, normalised) {
             let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
             let stated = normalised.event.occurred_at;
+            if case.dates.get(&source_of(normalised)).is_some_and(|known| known.stated > stated) {
+                continue;
+            }
             case.dates.insert(source_of(normalised), Dated { at, stated, counts: true });
             if matches!(case.phase, Phase::Scheduled { .. }) {
                 case.phase = Phase::Scanning { due: now };
@@ -370,7 +374,10 @@ impl Engine {
         if let Some(at) = at {
             let date = case.dates.entry(source_of(normalised));
             let date = date.or_insert(Dated { at, stated: event.occurred_at, counts: false });
-            (date.at, date.stated) = (at, event.occurred_at);
+            // Tests come in any order.
+            if date.stated <= event.occurred_at {
+                (date.at, date.stated) = (at, event.occurred_at);
+            }
         }
         if event.urgent && !case.urgent {
             case.urgent = true;
@@ -411,25 +418,30 @@ impl Engine {
             // Of another employment than the one that ends: it goes on, whichever was spoken of last.
             let of_another =
                 matches!((engagement_key(event), &case.engagement), (Some(one), Some(other)) if one != *other);
-            if !meant {
-                continue;
+            if meant {
+                let at = if of_another { Timestamp::MAX } else { event.occurred_at };
+                self.speak_against(now, id, &event.source, at);
             }
-            if event.occurred_at < case.stated_at && !of_another {
-                // Somebody says later that the person leaves; then their day counts, not that of whom this contradicts.
-                case.dates.retain(|_, date| date.stated >= event.occurred_at);
-                case.cause.contradicted_by.push(event.source.clone());
-                if !self.goes_by_its_dates(now, id) {
-                    self.park(now, id, HoldReason::UnknownDate, "whoever named a day has taken it back");
-                }
-                continue;
+        }
+    }
+
+    /// A source said at `at` that the person of a case stays.
+    pub(super) fn speak_against(&mut self, now: Timestamp, id: CaseId, by: &SourceRef, at: Timestamp) {
+        let Some(case) = self.cases.get_mut(&id) else { return };
+        case.cause.contradicted_by.push(by.clone());
+        if at < case.stated_at {
+            // Somebody says later that the person leaves; then their day counts, not that of whom this contradicts.
+            case.dates.retain(|_, date| date.stated > at);
+            if !self.goes_by_its_dates(now, id) {
+                self.park(now, id, HoldReason::UnknownDate, "whoever named a day has taken it back");
             }
-            case.cause.contradicted_by.push(event.source.clone());
-            case.cancelled_by = Some(event.source.clone());
-            self.touch_case(id);
-            if !self.cases[&id].started() {
-                let summary = "Cancelled before anything was removed: a newer statement says that the person stays.";
-                self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
-            }
+            return;
+        }
+        case.cancelled_by = Some(by.clone());
+        self.touch_case(id);
+        if !self.cases[&id].started() {
+            let summary = "Cancelled before anything was removed: a newer statement says that the person stays.";
+            self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
         }
     }
 

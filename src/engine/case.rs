@@ -178,6 +178,13 @@ impl Founded {
         Self { cause: case.cause.clone(), engagement: case.engagement.clone(), event_at: case.event_at }
     }
 
+    /// Whose statements it rests on, as a person's statements are kept.
+    pub(super) fn sources(&self) -> BTreeSet<String> {
+        let CausePart { system, tenant, also_stated_by, .. } = &self.cause;
+        let others = also_stated_by.iter().map(|source| format!("{}:{}", source.system, source.tenant));
+        others.chain([format!("{system}:{tenant}")]).chain(self.engagement.clone()).collect()
+    }
+
     /// What speaks against it by now.
     pub(super) fn refuted<'a>(&self, person: &'a Person, now: Timestamp) -> Option<(&'a SourceRef, &'static str)> {
         person.remains_because(self.engagement.as_deref(), self.event_at, now)

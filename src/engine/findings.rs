@@ -61,16 +61,22 @@ impl Engine {
                     continue;
                 }
                 Binding::Accounts(accounts) => {
+                    let case = self.cases.get_mut(&id).expect("looked up above");
+                    case.accounts = accounts;
+                    let accounts = &case.accounts;
                     let ours = self.me.as_ref().is_some_and(|me| accounts.contains_key(&me.id));
                     if ours || accounts.keys().any(|account| self.protected_accounts.contains(account)) {
                         let who =
                             if ours { "the service's own account" } else { "a protected account (people.protected)" };
-                        let summary = format!("Refused: the person's address leads to {who}.");
-                        self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, &summary);
+                        if case.started() {
+                            let detail = format!("the person's address leads to {who} by now");
+                            self.park(now, id, HoldReason::AccountChanged, &detail);
+                        } else {
+                            let summary = format!("Refused: the person's address leads to {who}.");
+                            self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, &summary);
+                        }
                         continue;
                     }
-                    let case = self.cases.get_mut(&id).expect("looked up above");
-                    case.accounts = accounts;
                     case.parked = None;
                 }
             }
@@ -288,6 +294,14 @@ impl Engine {
                 case.phase = Phase::Scanning { due: now };
                 changed = true;
                 continue;
+            }
+            if let Some(account) = grant.account.filter(|account| !case.accounts.contains_key(account)) {
+                if self.protected_accounts.contains(&account) || self.me.as_ref().is_some_and(|me| me.id == account) {
+                    case.phase = Phase::Scanning { due: now };
+                    changed = true;
+                    continue;
+                }
+                case.accounts.insert(account, grant.email.clone());
             }
             if let (Surface::TeamMembership, Some(team), Entries::Team { members, .. }) =
                 (grant.surface, grant.parent.team(), &read.entries)

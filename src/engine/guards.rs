@@ -17,6 +17,11 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// So many people of a team may go within a day, however small it is.
 const TEAM_LEAST: u64 = 2;
 
+/// Whether somebody who began then still counts; older entries are swept once an hour.
+fn is_counted(now: Timestamp, begun: Timestamp) -> bool {
+    now.duration_since(begun) < DAY
+}
+
 /// The role that may manage a team's people.
 const ADMIN: &str = "admin";
 
@@ -119,10 +124,10 @@ impl Engine {
         let none = TeamWindow::default();
         case.team_sizes.iter().find_map(|(team, size)| {
             let window = self.windows.teams.get(team).unwrap_or(&none);
-            if window.begun.contains_key(&case.person) {
+            if window.begun.get(&case.person).is_some_and(|at| is_counted(now, *at)) {
                 return None;
             }
-            let gone = window.begun.values().filter(|at| now.duration_since(**at) < DAY).count();
+            let gone = window.begun.values().filter(|at| is_counted(now, **at)).count();
             let members = u64::from(window.members.max(*size));
             let limit = if percent == 0 { 0 } else { (members * u64::from(percent) / 100).max(TEAM_LEAST) };
             let name = self.catalogue.team_name(*team).unwrap_or("?");
@@ -136,11 +141,16 @@ impl Engine {
     pub(super) fn begins(&mut self, now: Timestamp, id: CaseId) {
         let Some(case) = self.cases.get(&id) else { return };
         let before = self.windows.clone();
-        self.windows.begun.entry(case.person).or_insert_with(|| Begun { at: now, source: case.cause.source.clone() });
+        if !self.windows.begun.get(&case.person).is_some_and(|begun| is_counted(now, begun.at)) {
+            self.windows.begun.insert(case.person, Begun { at: now, source: case.cause.source.clone() });
+        }
         for (team, size) in &case.team_sizes {
             let window = self.windows.teams.entry(*team).or_default();
             window.members = window.members.max(*size);
-            window.begun.entry(case.person).or_insert(now);
+            let at = window.begun.entry(case.person).or_insert(now);
+            if !is_counted(now, *at) {
+                *at = now;
+            }
         }
         if before != self.windows {
             self.touch_windows();
@@ -149,7 +159,7 @@ impl Engine {
 
     /// The figures of the cap that the person would pass; `None` = they may begin, or have begun within the day.
     pub(super) fn limit_reached(&self, now: Timestamp, person: PersonId) -> Option<String> {
-        if self.windows.begun.contains_key(&person) {
+        if self.windows.begun.get(&person).is_some_and(|begun| is_counted(now, begun.at)) {
             return None;
         }
         let within = |span: SignedDuration| {

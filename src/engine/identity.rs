@@ -127,11 +127,13 @@ impl Person {
         Some((&other.stated_by, "another engagement of the person goes on"))
     }
 
-    /// Whether the newest statement of all says that the person has left by `now`.
-    pub fn has_left(&self, now: Timestamp) -> bool {
+    /// Whether some of these sources says that the person has left by `now`, and nobody has said anything else since.
+    pub fn has_left(&self, sources: &BTreeSet<String>, now: Timestamp) -> bool {
         let newest = |left: bool| {
-            let says = |it: &&Statement| it.leaves_at.is_some_and(|at| at <= now) == left;
-            self.statements.values().filter(says).map(|it| it.since.unwrap_or(it.at)).max()
+            let says = |(source, it): &(&String, &Statement)| {
+                it.leaves_at.is_some_and(|at| at <= now) == left && (!left || sources.contains(*source))
+            };
+            self.statements.iter().filter(says).map(|(_, it)| it.since.unwrap_or(it.at)).max()
         };
         newest(true) > newest(false)
     }
@@ -486,7 +488,9 @@ mod tests {
             let mut event = event(key, day, "a@larkspur.example");
             (event.action, event.level, event.occurred_at) = (action, level, day.parse().unwrap());
             let found = them.recognise(&event, Some(event.occurred_at), &policy());
-            let left = them.people[&found.person].has_left("2026-06-01T00:00:00Z".parse().unwrap());
+            let person = &them.people[&found.person];
+            let everybody = person.statements.keys().cloned().collect();
+            let left = person.has_left(&everybody, "2026-06-01T00:00:00Z".parse().unwrap());
             (found.unchanged, left)
         };
         assert_eq!(told("db:larkspur:1", "2026-05-01T00:00:00Z", Action::Cancel, true), (true, false));

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::identity::{EVENTS_REMEMBERED, Identities, Person, Recognised, address_alias};
-use crate::model::outcome::{AccessAfter, CaseResult};
 use crate::model::{CaseId, Email, PersonId};
 
 impl Identities {
@@ -86,17 +85,14 @@ impl Engine {
             let case = &self.cases[&id];
             let known = &self.identities.people[&person];
             let against = known.remains_because(case.engagement.as_deref(), case.stated_at, Timestamp::MAX);
-            let Some((by, why)) = against.map(|(by, why)| (by.clone(), why)).filter(|_| case.cancelled_by.is_none())
-            else {
+            let against = against.map(|(by, _)| (by.clone(), Timestamp::MAX));
+            // Later than one source's word, though not than another's.
+            let stay = known.stays.as_ref().filter(|stay| case.dates.values().any(|date| date.stated <= stay.at));
+            let Some((by, at)) = against.or_else(|| stay.map(|stay| (stay.stated_by.clone(), stay.at))) else {
                 continue;
             };
-            let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
-            case.cause.contradicted_by.push(by.clone());
-            case.cancelled_by = Some(by);
-            self.touch_case(id);
-            if !self.cases[&id].started() {
-                let summary = format!("Cancelled before anything was removed: {why}.");
-                self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &summary);
+            if !case.cause.contradicted_by.contains(&by) {
+                self.speak_against(now, id, &by, at);
             }
         }
     }

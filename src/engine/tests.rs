@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use self::story::{ME, Story, email, minutes, uuid};
+use self::story::{ME, Story, email, minutes, user, uuid};
 use super::fixtures::{event, policy};
 use super::plan::plan_id;
 use super::policy::{OnSuspended, PLAN_GRANTS_MAX, Policy};
@@ -309,6 +309,7 @@ fn an_account_that_gets_a_protected_address_later_is_spared() {
     story.heroku.renamed.remove(&1);
     story.passes(minutes(15));
     assert_eq!(story.results(), [CaseResult::Removed, CaseResult::Refused]);
+    assert_eq!(story.closed()[1].person.heroku_account_ids, [user(1).account.unwrap()]);
     assert!(story.heroku.apps[&1].1.contains(&1));
 }
 

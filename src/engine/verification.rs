@@ -134,7 +134,7 @@ impl Engine {
         let wanted = self.policy.on_reappeared == OnReappeared::Remove && cause.kind != AGAIN;
         let known = &self.identities.people[&person];
         // A day that was put off since, or one that nobody knows, is no reason to remove anything today.
-        let wanted = wanted && known.has_left(now);
+        let wanted = wanted && known.has_left(&watch.founded.sources(), now);
         // An address that somebody else has by now may have taken the account with it.
         let wanted = wanted && watch.accounts.values().all(|email| known.addresses.contains(email));
         if !wanted || self.policy.source_mode(&cause.source) != Mode::Enforce {

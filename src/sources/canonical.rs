@@ -73,7 +73,8 @@ fn person_event(value: &Value, rules: &Rules) -> Result<PersonEvent, Reject> {
         .optional_object("identity_change")?
         .map(|change| Ok(IdentityChange { from: change.required_email("from")?, to: change.required_email("to")? }))
         .transpose()?;
-    if action == Action::IdentityUpdate && identity_change.is_none() && stated_as_resolved {
+    let tells_an_address = identity_change.is_some() || !subject.emails.is_empty();
+    if action == Action::IdentityUpdate && !tells_an_address && stated_as_resolved {
         return Err(event.missing("identity_change"));
     }
     let read = PersonEvent {

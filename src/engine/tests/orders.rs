@@ -186,6 +186,29 @@ fn a_retry_looks_at_once_and_binds_nobody_else() {
 }
 
 #[test]
+fn an_account_that_a_later_list_shows_is_bound_too() {
+    let mut story = Story::new(policy());
+    story.heroku.renamed.insert(1, 77);
+    story.heroku.invitations.insert(1, vec![1]);
+    story.heroku.stubborn.insert(2);
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    // The address is on the account of p2 now, which the list of the team shows.
+    story.heroku.renamed.insert(2, 1);
+    story.passes(minutes(2));
+    let bound = |story: &Story| story.engine.cases[&case_of(1)].accounts.keys().copied().collect::<Vec<_>>();
+    assert_eq!(bound(&story), [user(2).account.unwrap()]);
+    // Then on that of p1, whom nobody has bound.
+    story.heroku.renamed.clear();
+    story.ordered(Act::Retry { cases: vec![case_of(1)] });
+    story.passes(minutes(2));
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::AccountChanged]));
+    assert!(story.heroku.apps[&1].1.contains(&1));
+}
+
+#[test]
 fn a_poisoned_feed_reaches_the_cap_and_one_approval_releases_the_rest() {
     let crowd = 20..=99;
     let mut story = Story::new(policy());

@@ -62,3 +62,20 @@ fn a_test_event_makes_nobody_one() {
     story.passes(minutes(1));
     assert!(story.results().is_empty());
 }
+
+#[test]
+fn a_stay_that_came_between_two_sources_takes_the_earlier_ones_day() {
+    let mut story = Story::new(policy());
+    let now = story.now;
+    story.tells("okta", 1, "e1", Action::Schedule, Some(now + DAY), now);
+    story.tells("payroll", 1, "e2", Action::Schedule, Some(now + DAY * 3), now + minutes(2));
+    story.passes(minutes(3));
+    story.hears(PersonEvent { occurred_at: now + minutes(1), ..hr(&story, "e3", Action::Cancel, None) });
+    story.hears(hr(&story, "e4", Action::IdentityUpdate, Some(1)));
+    story.dies_after_a_turn();
+    story.passes(DAY * 2);
+    assert!(story.heroku.removals.is_empty());
+    story.passes(DAY * 2);
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert_eq!(story.closed()[0].cause.contradicted_by[0].event_id, "e3");
+}

@@ -232,3 +232,35 @@ fn a_new_date_moves_every_case_that_the_source_has_dated() {
     story.passes(minutes(60));
     assert!(story.heroku.removals.is_empty());
 }
+
+#[test]
+fn a_test_that_comes_late_takes_no_newer_day_away() {
+    let mut story = Story::new(policy());
+    let now = story.now;
+    let test = |id: &str, action, effective: Option<_>, stated| {
+        let mut event = event("hr:larkspur:1", id, email(1).expose());
+        (event.action, event.effective, event.occurred_at, event.synthetic) = (action, effective.map(at), stated, true);
+        event
+    };
+    story.hears(test("e1", Action::Schedule, Some(now + DAY), now));
+    story.hears(test("e2", Action::Deprovision, None, now - DAY));
+    story.tells("hr", 1, "e0", Action::Cancel, None, now - minutes(40));
+    story.turn();
+    assert!(!story.reasons().contains(&HoldReason::UnknownDate));
+}
+
+#[test]
+fn a_stay_that_another_source_does_not_share_puts_off_what_has_begun() {
+    let mut story = Story::new(policy());
+    story.heroku.stubborn.insert(1);
+    let left = story.now;
+    story.leaves(1);
+    story.passes(minutes(1));
+    let removals = story.heroku.removals.len();
+    assert!(removals > 0);
+    let now = story.now;
+    story.tells("okta", 1, "e2", Action::Schedule, Some(now + DAY), now);
+    story.tells("hr", 1, "e3", Action::Cancel, None, left);
+    story.passes(DAY / 2);
+    assert_eq!(story.heroku.removals.len(), removals);
+}

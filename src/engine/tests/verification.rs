@@ -5,11 +5,11 @@ use jiff::SignedDuration;
 use super::story::{ME, Story, email, minutes};
 use crate::engine::case::case_id;
 use crate::engine::fixtures::{event, policy};
-use crate::engine::policy::{OnReappeared, OnSuspended, Policy};
+use crate::engine::policy::{OnReappeared, OnSuspended, Policy, SourcePolicy};
 use crate::model::Surface;
 use crate::model::command::Act;
 use crate::model::event::Action;
-use crate::model::outcome::{AccessAfter, AccessLook, CaseResult, Outcome, OutcomeKind};
+use crate::model::outcome::{AccessAfter, AccessLook, CaseResult, Mode, Outcome, OutcomeKind};
 
 const DAY: SignedDuration = SignedDuration::from_hours(25);
 
@@ -105,10 +105,26 @@ fn access_that_is_back_is_left_unless_the_newest_word_is_that_they_left() {
     story.passes(minutes(20));
     assert_eq!((looks(&story)[0].access, looks(&story)[0].opened_case), (AccessAfter::Remaining, None));
 
-    // The day was put off; a suspension that is ignored brings it no nearer.
-    let mut policy = Policy { on_reappeared: OnReappeared::Remove, ..policy() };
-    policy.sources.get_mut("hr").unwrap().on_suspended = OnSuspended::Ignore;
-    let mut story = Story::new(policy);
+    // The day was put off, and an observing source that says "left" founds no removal.
+    let mut rules = Policy { on_reappeared: OnReappeared::Remove, ..policy() };
+    rules.sources.insert("trial".to_owned(), SourcePolicy { mode: Some(Mode::Observe), ..rules.sources["hr"].clone() });
+    let mut story = Story::new(rules);
+    story.leaves(1);
+    story.passes(minutes(1));
+    story.says(1, "later", Action::Schedule, Some(story.now + DAY));
+    let later = event("hr:larkspur:1", "later", email(1).expose());
+    story.ordered(Act::Cancel { cases: vec![case_id(&later.source)] });
+    story.passes(minutes(1));
+    story.source = "trial";
+    story.tells("trial", 1, "left", Action::Deprovision, None, story.now);
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.passes(minutes(20));
+    assert_eq!((looks(&story)[0].access, looks(&story)[0].opened_case), (AccessAfter::Remaining, None));
+
+    // A suspension that is ignored brings it no nearer.
+    let mut rules = Policy { on_reappeared: OnReappeared::Remove, ..policy() };
+    rules.sources.get_mut("hr").unwrap().on_suspended = OnSuspended::Ignore;
+    let mut story = Story::new(rules);
     story.leaves(1);
     story.passes(minutes(1));
     story.says(1, "later", Action::Schedule, Some(story.now + DAY));

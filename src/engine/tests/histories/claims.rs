@@ -9,6 +9,7 @@ use super::play::{History, Said};
 use super::step::{OBSERVING, When};
 use super::truth::{Human, is_too_old, must_be_removed};
 use super::world::{LAG_MAX, ME, PROTECTED, PSEUDO, Place, TEAMS, World, account, address};
+use crate::engine::case::Phase;
 use crate::engine::revocation::Revocation;
 use crate::model::event::Action;
 use crate::model::outcome::{
@@ -61,13 +62,16 @@ impl Judge {
         let without_effect = [Some(Reply::RateLimited), Some(Reply::NotSent), Some(Reply::AccountStopped)];
         let arrived = grant.attempts.iter().filter(|attempt| !without_effect.contains(&attempt.reply));
         let answered = arrived.filter_map(|attempt| attempt.answered_at).max();
-        if grant.attempts.is_empty() || answered.is_some_and(|answered| answered > proof.at) {
+        // After a leap of the clock an answer may come that was no longer waited for.
+        let early = answered.is_some_and(|answered| answered > proof.at) && at.now >= self.clock_doubted_until;
+        if grant.attempts.is_empty() || early {
             return broken(GONE, format!("the proof of {} began before its answer", grant.parent.name()));
         }
         let known = self.cases.get_mut(&record.case).expect("told first");
         known.revoked.insert(grant.grant_id);
         let (mut accounts, place) = (self.accounts(at, record), place_of(grant));
         let opened = self.cases[&record.case].opened;
+        let alone = accounts.len() == 1;
         accounts.retain(|account| !at.moved(opened, *account));
         let Some(place) = place else { return Ok(()) };
         // Whose it was is not in the record: of the person's accounts none may have kept the place all along.
@@ -83,7 +87,7 @@ impl Judge {
                 world.find(place, *account).is_some_and(theirs)
             })
         };
-        if accounts.len() == 1 && accounts.iter().any(stays) {
+        if alone && accounts.iter().any(stays) {
             return broken(GONE, format!("p{:?} is told gone from {place} and is still there", accounts));
         }
         Ok(())
@@ -313,6 +317,9 @@ impl Judge {
         for case in history.engine.cases.values() {
             let known = &self.cases[&case.id];
             let human = self.humans.of(known.founder);
+            if matches!(case.phase, Phase::Scheduled { due } if due > now) {
+                continue;
+            }
             if case.holds.is_empty() {
                 return broken(
                     ENDS,

@@ -14,6 +14,7 @@ use super::truth::{Human, Humans, Leave, may_be_removed};
 use super::wire::Hit;
 use super::world::{Heroku, LAG_MAX, ME, PROTECTED, Place, World, target};
 use crate::engine::Input;
+use crate::model::event::Action;
 use crate::model::outcome::{CaseResult, Outcome, OutcomeKind, OutcomeRecord};
 use crate::model::world::{ListId, ListRead, Unread};
 use crate::model::{CaseId, CommandId, GrantId, IntentId, OutcomeId, PersonId, Removal};
@@ -117,6 +118,8 @@ pub(super) struct Judge {
     /// Who began when, and who as a member of which team.
     begun: BTreeMap<usize, Timestamp>,
     begun_of_team: BTreeMap<u8, BTreeMap<usize, Timestamp>>,
+    /// Who goes on after a day, since when: they are counted anew.
+    goes_on: BTreeMap<usize, Timestamp>,
     /// Who began by an approval, whatever the caps say.
     freed: BTreeSet<usize>,
     /// The last complete and true reading of each place that reached an engine, by the moment it began.
@@ -265,7 +268,12 @@ impl Judge {
         let mut protected = heroku.between(now - LAG_MAX, now).map(|world| world.address_of(PROTECTED) == PROTECTED);
         let known_protected = protected.all(|it| it) || human.addresses.contains(&PROTECTED);
         let untouchable = hit.account == ME || hit.account == super::world::PSEUDO;
-        if untouchable || (hit.account == PROTECTED && known_protected) {
+        let theirs = match hit.place {
+            // An invitation is to an address, whoever's account carries it.
+            Place::Invitation(_) => world.find(hit.place, hit.account).is_some_and(|sent| sent.address == PROTECTED),
+            Place::Team(_) | Place::App(_) | Place::Space(_) | Place::Enterprise => hit.account == PROTECTED,
+        };
+        if untouchable || (theirs && known_protected) {
             return broken(FLOOR, format!("p{} is removed from {}", hit.account, hit.place));
         }
         // The account carried one of the person's addresses at some time since the case was opened.
@@ -298,7 +306,8 @@ impl Judge {
             self.cases.values().filter(|known| known.closed.is_none() && known.person.is_some() && !known.cancelled);
         let leaving = open.map(|known| (known, self.humans.of(known.founder))).filter(|(known, human)| {
             let founder = &events[known.founder];
-            let last = super::truth::newest(human, events, founder.word.source, |_| true);
+            let says = |it: &Said| it.word.action != Action::Suspend;
+            let last = super::truth::newest(human, events, founder.word.source, says);
             let begun = [Some(founder), last].map(|it| it.and_then(super::truth::effective));
             begun.iter().all(|at| at.is_some_and(|at| at <= now))
                 && founder.word.source != OBSERVING
@@ -351,8 +360,12 @@ impl Judge {
                 }
             }
         }
+        if !self.begun.get(&person).is_some_and(|at| within(*at, day)) {
+            self.goes_on.entry(person).or_insert(now);
+        }
         if !self.begun.get(&person).is_some_and(counted) {
-            self.begun.insert(person, now);
+            let again = self.goes_on.remove(&person);
+            self.begun.insert(person, again.unwrap_or(now));
             if free {
                 self.freed.insert(person);
             }

@@ -133,8 +133,8 @@ impl Humans {
                     self.all[owner].lost.insert(number);
                     self.by_address.insert(number, human);
                 }
+                Some(_) | None if number == word.replaces && self.all[human].lost.contains(&number) => continue,
                 Some(_) => {}
-                None if number == word.replaces && self.all[human].lost.contains(&number) => continue,
                 None => {
                     self.by_address.insert(number, human);
                 }
@@ -207,6 +207,9 @@ pub(super) fn may_be_removed(setup: &Setup, human: &Human, events: &[Said], now:
             if puts_off { !late } else { !(too_old && is_departure(it.word.action)) }
         };
         let departure = newest(human, events, source, |it| counts(it) && it.word.action != Action::Suspend);
+        // A word that comes too late to stop what has begun still says that they leave.
+        let confirmed = newest(human, events, source, |it| is_departure(it.word.action));
+        let confirmed = confirmed.map_or(Timestamp::MIN, |it| it.event.occurred_at);
         let suspension =
             newest(human, events, source, counts).filter(|it| it.word.action == Action::Suspend && suspends);
         departure.filter(|it| is_departure(it.word.action)).into_iter().chain(suspension).any(|it| {
@@ -214,7 +217,10 @@ pub(super) fn may_be_removed(setup: &Setup, human: &Human, events: &[Said], now:
             let due = effective(it).is_some_and(|at| at <= now || leave.started.is_some());
             let released = !is_too_old(it) || leave.approved || leave.enforced;
             let enforces = source != OBSERVING || leave.source_enforces;
-            due && released && enforces && !it.word.synthetic && !is_overruled(human, events, it.event.occurred_at)
+            due && released
+                && enforces
+                && !it.word.synthetic
+                && !is_overruled(human, events, it.event.occurred_at.max(confirmed))
         })
     })
 }
