@@ -103,6 +103,7 @@ kafka:
 setup:
 	@deploy/prerequisites build lint kafka
 	@tests/kafka/fetch
+	@tests/registry/fetch
 	@cargo fetch --locked
 	@echo "ready"
 

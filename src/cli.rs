@@ -209,7 +209,8 @@ Examples:
 With --record the input is one JSON object with `key_utf8`, `headers` and one
 of `value_json`, `value_utf8`, `value_base64`, `value_null`; without it the
 input is the record's value alone. A configuration is needed with --source
-only. Exits 65 when the record cannot be read.")]
+only; a value framed for the schema registry of that source is decoded by it, a
+text is read as decoded. Exits 65 when the record cannot be read.")]
 pub struct ExplainArgs {
     /// Read it as this source of the configuration would
     #[arg(long, value_name = "NAME", conflicts_with = "format")]

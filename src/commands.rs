@@ -20,6 +20,7 @@ mod order;
 mod page;
 pub mod pause;
 pub mod plan;
+mod schema;
 pub mod serve;
 pub mod state;
 

@@ -18,8 +18,10 @@ mod validate;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use self::duration::{DurationError, parse_duration};
@@ -32,7 +34,10 @@ pub use self::settings::{Setting, Settings, Step};
 use crate::model::Email;
 use crate::model::event::Boundary;
 use crate::model::outcome::Mode;
-use crate::sources::{Format, Rules};
+use crate::sources::debezium::Table;
+use crate::sources::mapping::Mapping;
+use crate::sources::token::{Algorithm, KeySet, TokenRules, Trust};
+use crate::sources::{ExternalIdIs, Format, Framing, Rules};
 use crate::telemetry::{LogFormat, LogSettings};
 
 /// Where the file is looked for when nobody names one, in this order.
@@ -59,6 +64,9 @@ pub struct Config {
     /// Further clusters, by name.
     #[serde(default)]
     pub kafka_clusters: BTreeMap<String, Cluster>,
+    /// Schema registries, by name.
+    #[serde(default)]
+    pub schema_registries: BTreeMap<String, SchemaRegistry>,
     /// What is read.
     #[serde(default)]
     pub sources: Vec<Source>,
@@ -159,6 +167,28 @@ pub struct Cluster {
     pub properties: BTreeMap<String, String>,
 }
 
+/// One entry of `schema_registries`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaRegistry {
+    /// Where it is, without a slash at the end.
+    #[serde(deserialize_with = "without_slash")]
+    pub url: String,
+    username_file: Option<PathBuf>,
+    password_file: Option<PathBuf>,
+    /// The user name; not configured = it asks for none.
+    #[serde(skip)]
+    pub username: Option<Secret>,
+    /// The password.
+    #[serde(skip)]
+    pub password: Option<Secret>,
+    /// Who alone may vouch for it; absent = whom the system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// Time for one answer.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub timeout: SignedDuration,
+}
+
 /// One entry of `sources`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,6 +201,8 @@ pub struct Source {
     pub cluster: Option<String>,
     /// How its records are read.
     pub format: Format,
+    /// Its registry in `schema_registries`; absent = its values are not framed.
+    pub schema_registry: Option<String>,
     /// The organisation's account at the source.
     pub tenant: String,
     /// CloudEvents types accepted besides the canonical one.
@@ -192,6 +224,25 @@ pub struct Source {
     pub sample: Option<PathBuf>,
     /// What it must be read as.
     pub sample_says: Option<String>,
+    /// What `iss` of a token must be.
+    pub issuer: Option<String>,
+    /// What `aud` of a token must be or hold.
+    pub audience: Option<String>,
+    /// Where the issuer's keys are.
+    pub jwks_url: Option<String>,
+    /// The same, as a file.
+    pub jwks_file: Option<PathBuf>,
+    /// Signatures that count.
+    pub algorithms: Vec<Algorithm>,
+    /// Whether the records are claims that somebody has checked.
+    pub pre_verified: bool,
+    /// What SCIM's `externalId` is.
+    pub external_id: ExternalIdIs,
+    /// What its records mean, where no format says it.
+    pub mapping: Option<Mapping>,
+    /// What the columns of its tables mean.
+    #[serde(default)]
+    pub tables: Vec<Table>,
 }
 
 /// Where reading begins at the very first start.
@@ -355,6 +406,9 @@ pub struct Advanced {
     /// How often a removal is tried while removals fail one after the other.
     #[serde(deserialize_with = "duration::deserialize")]
     pub circuit_probe: SignedDuration,
+    /// The least time between two readings of an issuer's keys.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub jwks_pause: SignedDuration,
     /// Silence after which Kafka gives an instance's work to another one.
     #[serde(deserialize_with = "duration::deserialize")]
     pub session_timeout: SignedDuration,
@@ -417,6 +471,11 @@ impl Config {
             cluster.sasl_username = secret(&format!("{path}.sasl_username"), &cluster.sasl_username_file);
             cluster.sasl_password = secret(&format!("{path}.sasl_password"), &cluster.sasl_password_file);
         }
+        for (name, registry) in &mut config.schema_registries {
+            let path = format!("schema_registries.{}", settings::toml_key(name));
+            registry.username = secret(&format!("{path}.username"), &registry.username_file);
+            registry.password = secret(&format!("{path}.password"), &registry.password_file);
+        }
         validate::check(&config, &mut problems);
         if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
     }
@@ -472,11 +531,39 @@ impl Source {
         Rules {
             name: self.name.clone(),
             format: self.format,
+            framing: if self.schema_registry.is_some() { Framing::Confluent } else { Framing::Plain },
             tenant: Some(self.tenant.clone()),
             types: self.types.clone(),
             zone: self.time_zone(),
             boundary: self.boundary,
+            tokens: TokenRules {
+                issuer: self.issuer.clone(),
+                audience: self.audience.clone(),
+                trust: match (self.format, self.pre_verified) {
+                    (Format::Set, false) => self.signed(KeySet::default()),
+                    // Whoever may write the topic is believed.
+                    _ => Trust::PreVerified,
+                },
+            },
+            external_id: self.external_id,
+            mapping: self.mapping.clone(),
+            tables: self.tables.clone(),
         }
+    }
+
+    /// The same for somebody who looks at a record: nobody is asked, so signatures are checked with keys from a file only.
+    pub fn rules_offline(&self) -> Rules {
+        let mut rules = self.rules();
+        if matches!(rules.tokens.trust, Trust::Signed { .. }) {
+            let keys = self.jwks_file.as_ref().and_then(|file| KeySet::parse(&std::fs::read(file).ok()?).ok());
+            rules.tokens.trust = keys.map_or(Trust::Unchecked, |keys| self.signed(keys));
+        }
+        rules
+    }
+
+    fn signed(&self, keys: KeySet) -> Trust {
+        let (algorithms, age_max) = (self.algorithms.clone(), self.max_event_age);
+        Trust::Signed { algorithms, keys: Arc::new(keys), age_max }
     }
 
     /// What of its format nothing confirms, a sample of the operator's own included.
@@ -520,6 +607,21 @@ impl Cluster {
     }
 }
 
+impl SchemaRegistry {
+    /// User name and password, as they are now; `None` = it asks for none.
+    ///
+    /// # Errors
+    /// When one of them is not at hand.
+    pub fn credentials(&self) -> Result<Option<(SecretString, SecretString)>, SecretError> {
+        match (&self.username, &self.password) {
+            (Some(username), Some(password)) if username.is_configured() || password.is_configured() => {
+                Ok(Some((username.read()?, password.read()?)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for StartAt {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match String::deserialize(deserializer)?.as_str() {
@@ -554,6 +656,10 @@ topic = "okta.system-log"
 format = "okta"
 tenant = "larkspur.okta.com"
 "#;
+
+    fn set(more: &str) -> String {
+        SOURCE.replace("format = \"okta\"", "format = \"set\"") + more
+    }
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
         Config::parse("x.toml", text, &Environment::default())
@@ -617,16 +723,42 @@ tenant = "larkspur.okta.com"
         );
         assert_eq!(rules.zone.iana_name(), Some("Europe/Berlin"));
         assert_eq!(rules.types, ["com.example.offboarding.person.v1"]);
-        for name in Format::names() {
-            let config =
-                parse(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", &format!("format = {name:?}"))));
+        for name in Format::names().filter(|name| !["debezium", "mapping"].contains(name)) {
+            let tokens = if name == "set" { "\nissuer = \"https://idp.example/\"\npre_verified = true" } else { "" };
+            let format = format!("format = {name:?}{tokens}");
+            let config = parse(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", &format)));
             assert_eq!(config.unwrap().sources[0].format.as_str(), name);
         }
         let error = errors(&format!("{LEAST}{}", SOURCE.replace("format = \"okta\"", "format = \"auto\"")));
         assert!(
-            error.contains("`sources[0].format` wants \"canonical\", \"okta\", \"entra\", \"google\", \"keycloak\", \"auth0\", \"jump_cloud\", \"one_login\" or \"ping_one\", found \"auto\""),
+            error.contains("`sources[0].format` wants \"canonical\", \"okta\", ") && error.contains(", found \"auto\""),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_source_is_framed_when_it_names_a_registry() {
+        let registry = "[schema_registries.main]\nurl = \"https://registry.example/apis/ccompat/v7/\"\n";
+        let file = format!("{LEAST}{SOURCE}schema_registry = \"main\"\n{registry}");
+        let config = parse(&file).unwrap();
+        assert_eq!(config.sources[0].rules().framing, Framing::Confluent);
+        let found = &config.schema_registries["main"];
+        assert_eq!((found.url.as_str(), found.timeout.as_secs()), ("https://registry.example/apis/ccompat/v7", 5));
+        assert!(found.credentials().unwrap().is_none());
+        assert_eq!(parse(&format!("{LEAST}{SOURCE}")).unwrap().sources[0].rules().framing, Framing::Plain);
+
+        let secrets = [
+            ("HEROKU_DEPROVISIONER__SCHEMA_REGISTRIES__MAIN__USERNAME", "us3r"),
+            ("HEROKU_DEPROVISIONER__SCHEMA_REGISTRIES__MAIN__PASSWORD", "passw0rd"),
+        ];
+        let config = with(&file, secrets).unwrap();
+        let (username, password) = config.schema_registries["main"].credentials().unwrap().unwrap();
+        assert_eq!((username.expose_secret(), password.expose_secret()), ("us3r", "passw0rd"));
+        assert!(!format!("{config:?}").contains("passw0rd"));
+        let half = with(&file, [secrets[0]]).unwrap().schema_registries["main"].credentials().unwrap_err();
+        assert!(half.to_string().starts_with("no `schema_registries.main.password`"), "{half}");
+        let error = errors(&format!("{file}password = \"passw0rd\"\n"));
+        assert!(error.contains("use `schema_registries.main.password_file`") && !error.contains("passw0rd"), "{error}");
     }
 
     #[test]
@@ -810,6 +942,22 @@ tenant = "larkspur.okta.com"
                 "x.toml:12:11: `sources[0].cluster` is \"hr\", and there is no [kafka_clusters.hr]",
             ),
             (
+                format!("{LEAST}{SOURCE}schema_registry = \"main\"\n"),
+                "x.toml:12:19: `sources[0].schema_registry` is \"main\", and there is no [schema_registries.main]",
+            ),
+            (
+                format!("{LEAST}[schema_registries.main]\nurl = \"http://registry:8081\"\npassword_file = \"p\"\n"),
+                "x.toml:8:17: `schema_registries.main.password_file` would go over the network in the clear",
+            ),
+            (
+                format!("{LEAST}[schema_registries.main]\nurl = \"http://registry:8081\"\nca_file = \"ca.pem\"\n"),
+                "x.toml:8:11: `schema_registries.main.ca_file` has no effect without https",
+            ),
+            (
+                format!("{LEAST}[schema_registries.main]\nurl = \"https://registry:8081\"\ntimeout = \"0s\"\n"),
+                "x.toml:8:11: `schema_registries.main.timeout` must be more than nothing",
+            ),
+            (
                 format!("{LEAST}{}", SOURCE.replace("okta.system-log", "heroku-deprovisioner.outcomes")),
                 "x.toml:9:9: `sources[0].topic` is \"heroku-deprovisioner.outcomes\", a topic of this service itself",
             ),
@@ -826,6 +974,41 @@ tenant = "larkspur.okta.com"
                     "{LEAST}{SOURCE}sample = \"tests/samples/okta-01-event-hook-deactivate.json\"\nsample_says = \"suspend priya.raman@larkspur.example\"\n"
                 ),
                 "x.toml:13:15: `sources[0].sample_says` is not what the sample says, which is:\ndata.events[0]: deprovision",
+            ),
+            (
+                format!("{LEAST}{SOURCE}issuer = \"https://idp.example/\"\n"),
+                "x.toml:12:10: `sources[0].issuer` has no effect while `sources[0].format` is \"okta\"",
+            ),
+            (format!("{LEAST}{}", set("")), "x.toml:10:10: `sources[0].issuer` is missing: the format is \"set\""),
+            (
+                format!("{LEAST}{}", set("issuer = \"x\"\njwks_url = \"https://idp.example/jwks\"\n")),
+                "x.toml:10:10: `sources[0].audience` is missing: the format is \"set\"",
+            ),
+            (
+                format!(
+                    "{LEAST}{}schema_registry = \"main\"\n[schema_registries.main]\nurl = \"https://registry.example\"\n",
+                    set("issuer = \"x\"\naudience = \"y\"\njwks_url = \"https://idp.example/jwks\"\n")
+                ),
+                "x.toml:15:19: `sources[0].schema_registry` has no effect: a signed token is text, and has no schema",
+            ),
+            (
+                format!("{LEAST}{}", set("issuer = \"x\"\naudience = \"y\"\n")),
+                "x.toml:10:10: nothing says where the keys of `sources[0]` are",
+            ),
+            (
+                format!("{LEAST}{}", set("issuer = \"x\"\naudience = \"y\"\njwks_file = \"Cargo.toml\"\n")),
+                "x.toml:14:13: `sources[0].jwks_file` cannot be used: no JSON Web Key Set",
+            ),
+            (
+                format!(
+                    "{LEAST}{}",
+                    set("issuer = \"x\"\npre_verified = true\njwks_url = \"https://idp.example/jwks\"\n")
+                ),
+                "x.toml:14:12: `sources[0].jwks_url` has no effect while `sources[0].pre_verified` is true",
+            ),
+            (
+                format!("{LEAST}{}", set("issuer = \"x\"\npre_verified = true\n").replace("larkspur.okta.com", "a:b")),
+                "x.toml:11:10: `sources[0].tenant` holds a colon",
             ),
             (format!("{LEAST}[deadlines]\nurgent = \"25h\"\n"), "x.toml:7:10: `deadlines.urgent` is longer"),
             (

@@ -4,7 +4,8 @@
 //!
 //! * [`model`]: the words of the domain as types. [`engine`]: the decisions, pure. [`sources`]: vendors' records to
 //!   events. [`wire`]: our own records to bytes and back.
-//! * `heroku`, `kafka`, `http`, `telemetry`, `config`: the shell, each alone in knowing one outside thing.
+//! * `heroku`, `jwks`, `kafka`, `registry`, `http`, `telemetry`, `config`: the shell, each alone in knowing one outside
+//!   thing; `trouble`: why one that is waited for gives no answer.
 //! * `driver`: the worker's loop. `service`: one instance, wired. `commands`: the command line.
 //! * `simulator`: a faithful Heroku, for trying and testing.
 
@@ -36,7 +37,11 @@ pub mod heroku;
 #[cfg(feature = "service")]
 pub mod http;
 #[cfg(feature = "service")]
+pub mod jwks;
+#[cfg(feature = "service")]
 pub mod kafka;
+#[cfg(feature = "service")]
+pub mod registry;
 #[cfg(feature = "service")]
 pub mod service;
 #[cfg(feature = "service")]
@@ -47,3 +52,5 @@ pub mod status;
 pub mod telemetry;
 #[cfg(all(feature = "service", feature = "simulator"))]
 pub mod trial;
+#[cfg(feature = "service")]
+pub mod trouble;

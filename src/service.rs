@@ -18,10 +18,12 @@ use crate::engine::budget::Assumed;
 use crate::engine::policy::{self, Policy, SourcePolicy, Timing};
 use crate::heroku::{self, Client, Gate, Scope, Token, TokenError};
 use crate::http::{self, Status};
+use crate::jwks::{Keyring, KeysUnread};
 use crate::kafka::intake::{Figures, Intake, IntakeError, IntakeSource, SourceFigures};
 use crate::kafka::topics::{self, Creation, TopicsError};
 use crate::kafka::{JoinError, KafkaSettings, Stop, TopicNames};
 use crate::model::outcome::ExecutedBy;
+use crate::registry::{Registry, RegistryError};
 use crate::status::SourceStatus;
 use crate::telemetry::Metrics;
 use crate::wire::Keep;
@@ -41,6 +43,9 @@ pub enum ServiceError {
     /// The Heroku client cannot be built.
     #[error(transparent)]
     Client(#[from] heroku::SettingsError),
+    /// The issuers' keys cannot be fetched.
+    #[error(transparent)]
+    Keys(#[from] KeysUnread),
     /// Our topics are missing or not as they must be.
     #[error(transparent)]
     Topics(#[from] TopicsError),
@@ -50,6 +55,9 @@ pub enum ServiceError {
     /// The worker ended.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The client of a schema registry cannot be made.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The intake could not start.
     #[error(transparent)]
     Intake(#[from] IntakeError),
@@ -172,6 +180,7 @@ fn start_intakes(
     end: &CancellationToken,
 ) -> Result<(Vec<Running>, Vec<Arc<Figures>>), ServiceError> {
     let operator = vec![IntakeSource::operator(names)];
+    let registries = registries(config)?;
     let mut clusters = BTreeMap::from([(OWN_CLUSTER.to_owned(), (own.clone(), operator))]);
     for source in &config.sources {
         let (name, cluster) = config.cluster_of(source);
@@ -180,7 +189,10 @@ fn start_intakes(
             clusters.insert(name.to_owned(), (settings, Vec::new()));
         }
         if let Some((_, sources)) = clusters.get_mut(name) {
-            sources.push(IntakeSource::of(source, clock::now()));
+            let registry = source.schema_registry.as_ref().and_then(|name| registries.get(name)).cloned();
+            let runtime = tokio::runtime::Handle::current();
+            let keys = Keyring::of(source, config.advanced.jwks_pause, runtime)?;
+            sources.push(IntakeSource::of(source, registry, keys, clock::now()));
         }
     }
     let mut running = Vec::new();
@@ -207,6 +219,19 @@ fn start_intakes(
     Ok((running, figures))
 }
 
+/// The registries of the configuration, by name; all sources of one share its schemas.
+///
+/// # Errors
+/// When a client cannot be made.
+///
+/// # Panics
+/// Outside a tokio runtime, which their requests run on.
+pub fn registries(config: &Config) -> Result<BTreeMap<String, Registry>, RegistryError> {
+    let runtime = tokio::runtime::Handle::current();
+    let registry = |(name, settings): (&String, _)| Ok((name.clone(), Registry::new(name, settings, runtime.clone())?));
+    config.schema_registries.iter().map(registry).collect()
+}
+
 /// Shows the figures of the intakes in the status, a few times a second.
 async fn show_intakes(
     config: Vec<(String, String)>,
@@ -225,6 +250,8 @@ async fn show_intakes(
                     name: name.clone(),
                     topic: topic.clone(),
                     last_record_at: figures.last_record_at,
+                    waiting_since: figures.waiting.as_ref().map(|trouble| trouble.since),
+                    waiting_because: figures.waiting.map(|trouble| trouble.why),
                     records: figures.records,
                     elements: figures.elements.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
                 }

@@ -2,30 +2,52 @@
 //!
 //! A record passes four stages, each in its own file:
 //!
-//! 1. `document`: bytes to JSON, within limits, remembering every repeated key;
-//! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge) are taken off;
+//! 1. `tree`: bytes to one tree, whatever they are: `framing` takes off what names a schema, `token` believes what is signed,
+//!    and `document` (JSON), `xml` or `schema` (Avro, Protobuf) read the rest, within limits, remembering every repeated key;
+//! 2. `carrier`: wrappers that any format may travel in (arrays, CloudEvents, EventBridge, a schema beside it) are taken off;
 //! 3. the format's own envelope is taken off, and
-//! 4. each element is classified: both are the format's file (`canonical`, `okta`, …), listed in `ADAPTERS`.
+//! 4. each element is classified: both are the format's file (`canonical`, `okta`, …), chosen by `adapter`.
 //!
 //! A new format is one file with one `Adapter`. Nothing here does I/O or reads the clock, and whatever a record
 //! holds, the answer is a reading: there is no error to handle and nothing panics.
 
+mod adapter;
+pub mod adp;
 pub mod auth0;
+pub mod bamboohr;
 pub mod canonical;
 mod carrier;
+mod dates;
+pub mod debezium;
 mod document;
 pub mod entra;
 pub mod explain;
+pub mod expression;
+mod framing;
 pub mod google;
+pub mod gusto;
+pub mod hibob;
 pub mod jump_cloud;
 pub mod keycloak;
+pub mod mapping;
 mod members;
+pub mod merge;
 pub mod okta;
 pub mod one_login;
 pub mod own_sample;
+pub mod personio;
 pub mod ping_one;
 pub mod record_file;
+pub mod schema;
+pub mod scim;
+pub mod set;
+pub mod success_factors;
+pub mod token;
+mod tree;
+pub mod ukg;
 mod verdict;
+pub mod workday;
+mod xml;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -33,7 +55,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event::{Boundary, PERSON_EVENT_TYPE};
 
-use carrier::{Delivery, Element};
+pub use adapter::Format;
+use adapter::{Adapter, Meaning, adapter_for, meaning, not_ours, one_reading};
+use carrier::Delivery;
+use debezium::Table;
+use document::Document;
+use framing::Framed;
+pub use framing::{Framing, SchemaId};
+use mapping::Mapping;
+use schema::Schema;
+use token::TokenRules;
+use tree::Body;
 pub use verdict::{About, Reading, Reject, RejectCode, Verdict};
 
 /// Longest record value that is read, in bytes. Longer ones are refused before anything is parsed.
@@ -68,6 +100,8 @@ pub struct Rules {
     pub name: String,
     /// The format of its records.
     pub format: Format,
+    /// How their values are written.
+    pub framing: Framing,
     /// The organisation's account there; a record that names another one is refused. `None`, which no configuration
     /// yields, takes whatever tenant the record names.
     pub tenant: Option<String>,
@@ -77,6 +111,26 @@ pub struct Rules {
     pub zone: TimeZone,
     /// The boundary of dates that come without one.
     pub boundary: Boundary,
+    /// What security event tokens must hold.
+    pub tokens: TokenRules,
+    /// What SCIM's `externalId` is.
+    pub external_id: ExternalIdIs,
+    /// What [`Format::Mapping`] reads by.
+    pub mapping: Option<Mapping>,
+    /// What the columns mean that [`Format::Debezium`] reads.
+    pub tables: Vec<Table>,
+}
+
+/// What a publisher of SCIM resources puts into `externalId`, which SCIM leaves to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExternalIdIs {
+    /// Some id.
+    Opaque,
+    /// The work address.
+    Address,
+    /// The number of the employee.
+    EmployeeId,
 }
 
 impl Rules {
@@ -85,10 +139,26 @@ impl Rules {
         Self {
             name: "auto".to_owned(),
             format: Format::Auto,
+            framing: Framing::Plain,
             tenant: None,
             types: Vec::new(),
             zone: TimeZone::UTC,
             boundary: Boundary::EndOfDay,
+            tokens: TokenRules::unchecked(),
+            external_id: ExternalIdIs::Opaque,
+            mapping: None,
+            tables: Vec::new(),
+        }
+    }
+
+    /// The tenant: the configured one, which the record must agree with if it names one, and does so at `place`.
+    fn agreed_tenant(&self, named: Option<&str>, place: &str) -> Result<String, Reject> {
+        match (&self.tenant, named) {
+            (Some(ours), Some(named)) if ours != named => {
+                Err(Reject::new(RejectCode::OtherTenant, format!("`{place}` is not the source's `tenant`")))
+            }
+            (Some(ours), _) => Ok(ours.clone()),
+            (None, named) => Ok(named.unwrap_or("unknown").to_owned()),
         }
     }
 
@@ -97,103 +167,23 @@ impl Rules {
     }
 }
 
-/// A format, by its name in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Recognise it from the record, and refuse when more than one fits. Only `explain` asks for this.
-    #[serde(skip)]
-    Auto,
-    /// The canonical event, in CloudEvents or bare.
-    Canonical,
-    /// Okta's System Log.
-    Okta,
-    /// Microsoft Entra ID's audit log and change notifications.
-    Entra,
-    /// Google Workspace's admin activities.
-    Google,
-    /// Keycloak's admin and user events.
-    Keycloak,
-    /// Auth0's event streams and log streams.
-    Auth0,
-    /// JumpCloud's Directory Insights.
-    JumpCloud,
-    /// OneLogin's events.
-    OneLogin,
-    /// PingOne's audit activities.
-    PingOne,
-}
-
-impl Format {
-    /// Every name that a configuration may give.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        ADAPTERS.iter().map(|adapter| adapter.name)
-    }
-
-    /// The format of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        ADAPTERS.iter().find(|adapter| adapter.name == name).map(|adapter| adapter.format)
-    }
-
-    /// As it stands in the configuration.
-    pub fn as_str(self) -> &'static str {
-        self.adapter().map_or("auto", |adapter| adapter.name)
-    }
-
-    /// What of its shape no public source confirms: nobody is removed by it until a record of the operator's own reads as
-    /// expected.
-    pub fn unconfirmed(self) -> Option<&'static str> {
-        self.adapter().and_then(|adapter| adapter.unconfirmed)
-    }
-
-    fn adapter(self) -> Option<&'static Adapter> {
-        ADAPTERS.iter().find(|adapter| adapter.format == self)
-    }
-}
-
-/// One format: how to recognise, unwrap and classify it.
-struct Adapter {
-    format: Format,
-    /// As it stands in the configuration.
-    name: &'static str,
-    /// What of its shape no public source confirms; `None` = all that decides is confirmed.
-    unconfirmed: Option<&'static str>,
-    /// Whether a value, freed of its general carriers, has this format's shape. Two formats must never both say yes.
-    recognises: fn(&serde_json::Value) -> bool,
-    /// Passes over a record that holds nothing relevant, at the cost of skipping its JSON; `None` = read it in full.
-    pass_over: fn(&Delivery<'_>, &[u8]) -> Option<Vec<Reading>>,
-    /// Takes off the format's own envelope.
-    unwrap: for<'a> fn(Element<'a>) -> Vec<Element<'a>>,
-    /// Says what one element means; several readings when it names several people.
-    read: fn(&Element<'_>, &Rules) -> Vec<Reading>,
-}
-
-const ADAPTERS: &[Adapter] = &[
-    canonical::ADAPTER,
-    okta::ADAPTER,
-    entra::ADAPTER,
-    google::ADAPTER,
-    keycloak::ADAPTER,
-    auth0::ADAPTER,
-    jump_cloud::ADAPTER,
-    one_login::ADAPTER,
-    ping_one::ADAPTER,
-];
-
-/// The reading of an element whose CloudEvent is somebody else's or cannot be read; `None` = the format may look at it.
-/// Bridges choose the type freely, so unless types are configured the data speaks for itself.
-fn not_ours(element: &Element<'_>, rules: &Rules, recognises: fn(&serde_json::Value) -> bool) -> Option<Reading> {
-    let event = element.cloud_event()?;
-    let unwanted = !rules.types.is_empty() && !rules.accepts_type(event.r#type);
-    if unwanted || !recognises(element.value) {
-        return Some(Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE));
-    }
-    event.readable().err().map(|reject| Reading::reject(element.place(), reject))
-}
-
 /// Reads a record. There is at least one reading, in the order of the record's elements.
 pub fn read(record: &Record<'_>, rules: &Rules) -> Vec<Reading> {
-    read_with(record, rules, Thoroughness::PassOver)
+    read_with(record, rules, None, Thoroughness::PassOver)
+}
+
+/// The schema without which a record cannot be read; `None` = it can be, or it is refused, without one.
+pub fn schema_of(record: &Record<'_>, rules: &Rules) -> Option<SchemaId> {
+    let value = record.value.filter(|value| value.len() <= VALUE_BYTES_MAX)?;
+    match framing::take_off(rules.framing, record.headers, value) {
+        Ok(Framed::Schema(frame)) => Some(frame.schema),
+        Ok(Framed::Plain(_)) | Err(_) => None,
+    }
+}
+
+/// Reads a record by the schema that [`schema_of`] named.
+pub fn read_by(schema: &Schema, record: &Record<'_>, rules: &Rules) -> Vec<Reading> {
+    read_with(record, rules, Some(schema), Thoroughness::PassOver)
 }
 
 /// Whether records that hold nothing relevant are read in full.
@@ -203,14 +193,19 @@ enum Thoroughness {
     Full,
 }
 
-fn read_with(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -> Vec<Reading> {
-    match read_record(record, rules, thoroughness) {
+fn read_with(record: &Record<'_>, rules: &Rules, schema: Option<&Schema>, thoroughness: Thoroughness) -> Vec<Reading> {
+    match read_record(record, rules, schema, thoroughness) {
         Ok(readings) => readings,
         Err(reject) => vec![Reading::reject(String::new(), reject)],
     }
 }
 
-fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -> Result<Vec<Reading>, Reject> {
+fn read_record(
+    record: &Record<'_>,
+    rules: &Rules,
+    schema: Option<&Schema>,
+    thoroughness: Thoroughness,
+) -> Result<Vec<Reading>, Reject> {
     let Some(value) = record.value else {
         return Ok(vec![Reading::ignore("value".to_owned(), "a tombstone: the record has no value")]);
     };
@@ -221,18 +216,32 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
         ));
     }
     let delivery = Delivery::of(record.headers)?;
+    let body = tree::body(record.headers, value, rules, schema)?;
     if thoroughness == Thoroughness::PassOver
+        && let Body::Text(text) = &body
         && let Some(adapter) = rules.format.adapter()
-        && let Some(readings) = (adapter.pass_over)(&delivery, value)
+        && let Some(readings) = (adapter.pass_over)(&delivery, text)
     {
         return Ok(readings);
     }
-    let (document, fault) = match document::parse(value) {
+    let delivery = if let Body::Tree(_) = body { delivery.decoded() } else { delivery };
+    let (document, fault) = match body.tree(rules.format) {
         Ok(document) => (document, None),
         // Its type stands in the headers and may be one that is of no interest.
-        Err(reject) if matches!(delivery, Delivery::Binary(_)) => (document::Document::default(), Some(reject)),
+        Err(reject) if matches!(delivery, Delivery::Binary(_)) => (Document::default(), Some(reject)),
         Err(reject) => return Err(reject),
     };
+    read_document(record, &delivery, &document, fault, rules)
+}
+
+/// `fault` says why the data of a binary CloudEvent could not be parsed.
+fn read_document(
+    record: &Record<'_>,
+    delivery: &Delivery<'_>,
+    document: &Document,
+    fault: Option<Reject>,
+    rules: &Rules,
+) -> Result<Vec<Reading>, Reject> {
     let plain = !matches!(delivery, Delivery::Binary(_));
     // Counted here too: what is in them may be nothing at all.
     if let serde_json::Value::Array(items) = &document.root
@@ -242,9 +251,9 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
         return Err(too_many("elements", &format!("[{ELEMENTS_MAX}]")));
     }
     let mut found = Vec::new();
-    for element in carrier::unwrap(&delivery, record.arrived_at, &document.root, fault) {
+    for element in carrier::unwrap(delivery, record.arrived_at, &document.root, fault) {
         match adapter_for(&element, rules) {
-            Ok(adapter) => found.extend((adapter.unwrap)(element).into_iter().map(|mut inner| {
+            Ok(adapter) => found.extend(adapter.elements(element, rules).into_iter().map(|mut inner| {
                 let fault = inner.fault.take();
                 let next = fault.map_or(Ok(adapter), |fault| Err(Reading::reject(inner.place(), fault)));
                 (inner, next)
@@ -279,34 +288,6 @@ fn read_record(record: &Record<'_>, rules: &Rules, thoroughness: Thoroughness) -
 fn too_many(what: &str, first: &str) -> Reject {
     let detail = format!("more than {ELEMENTS_MAX} {what}; the first one too many is `{first}`");
     Reject::new(RejectCode::TooManyElements, detail)
-}
-
-/// The configured format, or with [`Format::Auto`] the only one that recognises the element.
-fn adapter_for(element: &Element<'_>, rules: &Rules) -> Result<&'static Adapter, Reading> {
-    let refused = |reject| Err(Reading::reject(element.place(), reject));
-    if let Some(fault) = &element.fault {
-        return refused(fault.clone());
-    }
-    if let Some(adapter) = rules.format.adapter() {
-        return Ok(adapter);
-    }
-    let cloud_event = element.cloud_event();
-    if cloud_event.is_some_and(|event| rules.accepts_type(event.r#type)) {
-        return Ok(&canonical::ADAPTER);
-    }
-    let mut fitting = ADAPTERS.iter().filter(|adapter| (adapter.recognises)(element.value));
-    match (fitting.next(), fitting.next(), cloud_event) {
-        (Some(adapter), None, _) => Ok(adapter),
-        (None, _, Some(_)) => Err(Reading::ignore(element.cloud_event_place(), FOREIGN_TYPE)),
-        (None, _, None) => refused(Reject::new(
-            RejectCode::Unrecognised,
-            "no known format has this shape; name the format to learn what is missing",
-        )),
-        (Some(one), Some(other), _) => refused(Reject::new(
-            RejectCode::Ambiguous,
-            format!("it could be {} or {}; name the format", one.name, other.name),
-        )),
-    }
 }
 
 #[cfg(test)]

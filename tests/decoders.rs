@@ -156,10 +156,16 @@ fn what_is_made_to_cost_memory_stays_within_the_bound() {
         ("hooks", list(&hook("[{},{},{}]".to_owned()))),
         ("people", event(&users)),
         ("people in a hook", hook(format!("[{}]", vec![of_users; 45].join(",")))),
+        ("elements", format!("<a>{}</a>", many("<b/>"))),
+        ("elements in elements", format!("<a>{}</a>", many("<b><c/></b>"))),
+        ("deep elements", format!("<a>{}</a>", many(&format!("{}{}", "<b>".repeat(30), "</b>".repeat(30))))),
+        ("elements of many names", format!("<a>{}</a>", (0..30_000).map(|n| format!("<b{n}/>")).collect::<String>())),
+        ("references", format!("<a>{}</a>", many("&#65;"))),
+        ("elements that do not end", many("<a b='c'>")),
         ("repeated keys under a long one", repeated(&"k".repeat(LONG))),
         ("a repeated key in the wrapping", wrapping(&"\\n".repeat(70))),
     ] {
-        for target in &TARGETS[..3] {
+        for target in &TARGETS[..4] {
             if let Err(why) = outcome(target, input.as_bytes()) {
                 failures.push(format!("{name}, {}: {why}", target.name));
             }

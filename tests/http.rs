@@ -181,6 +181,8 @@ fn count_everything(site: &Site) {
             name: "okta".to_owned(),
             topic: "okta.system-log".to_owned(),
             last_record_at: None,
+            waiting_since: None,
+            waiting_because: None,
             records: 1,
             elements: BTreeMap::from([("ignore".to_owned(), 1)]),
         }];

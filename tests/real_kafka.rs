@@ -15,6 +15,8 @@ mod limits;
 mod log;
 #[path = "real_kafka/pause.rs"]
 mod pause;
+#[path = "real_kafka/registry.rs"]
+mod registry;
 #[path = "real_kafka/service.rs"]
 mod service;
 #[path = "service/stage.rs"]

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
+use std::sync::Arc;
 
+use heroku_deprovisioner::sources::debezium::Table;
 use heroku_deprovisioner::sources::explain::{Answer, Holds, Question, Readable, answer, explain};
 use heroku_deprovisioner::sources::record_file::{RecordFile, SUFFIX};
+use heroku_deprovisioner::sources::token::{Algorithm, KeySet, TokenRules, Trust};
 use heroku_deprovisioner::sources::{Format, Reading, Rules, Verdict, read};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// When the samples are read.
 const NOW: &str = "2026-06-01T12:00:00Z";
@@ -77,8 +80,9 @@ fn every_sample_is_read_as_expected_by_its_configured_source() {
 #[test]
 fn every_sample_is_read_as_expected_when_nothing_is_configured() {
     for expected in &samples() {
-        check(expected, &Rules::auto());
-        check(expected, &Rules { types: vec![TYPE.to_owned()], ..Rules::auto() });
+        let rules = Rules { tables: tables(), ..Rules::auto() };
+        check(expected, &rules);
+        check(expected, &Rules { types: vec![TYPE.to_owned()], ..rules });
     }
 }
 
@@ -104,7 +108,7 @@ fn the_intake_reads_what_explain_explains() {
         for (reading, row) in readings.iter().zip(&explained.rows) {
             assert_eq!(reading.element, row.element, "{}", expected.file);
             let is_event = matches!(reading.verdict, Verdict::Event(_));
-            assert_eq!(is_event, row.effective_at.is_some(), "{} {}", expected.file, row.element);
+            assert_eq!(is_event, row.kind.is_some(), "{} {}", expected.file, row.element);
         }
     }
 }
@@ -151,12 +155,23 @@ fn the_pages_show_what_explain_prints() {
         (include_str!("../docs/sources/jump_cloud.md"), "jumpcloud-01-user-delete.json"),
         (include_str!("../docs/sources/one_login.md"), "onelogin-01-webhook-array.json"),
         (include_str!("../docs/sources/ping_one.md"), "pingone-01-user-deleted.json"),
+        (include_str!("../docs/sources/bamboohr.md"), "bamboohr-01-field-based-updated.json"),
+        (include_str!("../docs/sources/workday.md"), "workday-01-raas-report.json"),
+        (include_str!("../docs/sources/personio.md"), "personio-01-employment-terminated.json"),
+        (include_str!("../docs/sources/hibob.md"), "hibob-01-employee-left.json"),
+        (include_str!("../docs/sources/gusto.md"), "gusto-01-employee-terminated.json"),
+        (include_str!("../docs/sources/merge.md"), "merge-01-employee-changed.json"),
+        (include_str!("../docs/sources/adp.md"), "adp-01-work-assignment-terminate.json"),
+        (include_str!("../docs/sources/ukg.md"), "ukg-01-termination-event.json"),
+        (include_str!("../docs/sources/success_factors.md"), "successfactors-01-termination-xml.record.json"),
+        (include_str!("../docs/sources/set.md"), "set-01-risc-account-purged.json"),
+        (include_str!("../docs/sources/scim.md"), "scim-05-user-resource-inactive.json"),
     ] {
         assert_eq!(block(page, "text"), explained(sample, &Rules::auto()).text(), "{sample}");
     }
     let canonical = include_str!("../docs/sources/canonical.md");
     let bytes = block(canonical, "json").into_bytes();
-    let question = Question { bytes: &bytes, holds: Holds::Value, rules: &Rules::auto(), now: now() };
+    let question = Question { bytes: &bytes, holds: Holds::Value, rules: &Rules::auto(), schema: None, now: now() };
     assert_eq!(block(canonical, "text"), answer(&question).text());
 }
 
@@ -220,12 +235,46 @@ fn check(expected: &Expected, rules: &Rules) {
 
 fn configured(expected: &Expected) -> Rules {
     let types = if expected.format == Format::Canonical { vec![TYPE.to_owned()] } else { Vec::new() };
-    Rules { format: expected.format, tenant: Some(expected.tenant.clone()), types, ..Rules::auto() }
+    let tokens = if expected.format == Format::Set { tokens(&expected.file) } else { TokenRules::unchecked() };
+    Rules {
+        format: expected.format,
+        tenant: Some(expected.tenant.clone()),
+        types,
+        tokens,
+        tables: tables(),
+        ..Rules::auto()
+    }
+}
+
+/// What the tokens must hold. One of them is signed.
+fn tokens(file: &str) -> TokenRules {
+    let (issuer, audience) = match file.starts_with("scim") {
+        true => ("https://scim.larkspur.example", "https://scim.larkspur.example/Feeds/98d52461fa5b"),
+        false => ("https://idp.larkspur.example/", "https://offboarding.larkspur.example/set"),
+    };
+    let trust = match file.ends_with(SUFFIX) {
+        true => Trust::Signed {
+            algorithms: vec![Algorithm::ES256],
+            keys: Arc::new(KeySet::parse(include_bytes!("keys/set-jwks.json")).unwrap()),
+            age_max: SignedDuration::from_hours(7 * 24),
+        },
+        false => Trust::PreVerified,
+    };
+    TokenRules { issuer: Some(issuer.to_owned()), audience: Some(audience.to_owned()), trust }
+}
+
+/// What the columns of the samples mean: no record says that.
+fn tables() -> Vec<Table> {
+    let table = serde_json::json!({
+        "name": "public.employee", "system": "hr", "id": "employee_id", "emails": ["work_email"],
+        "status": "status", "left": ["TERMINATED"], "date": "termination_date", "date_as": "days",
+    });
+    vec![serde_json::from_value(table).unwrap()]
 }
 
 fn explained(file: &str, rules: &Rules) -> Answer {
     let holds = if file.ends_with(SUFFIX) { Holds::Record } else { Holds::Value };
-    answer(&Question { bytes: &bytes(file), holds, rules, now: now() })
+    answer(&Question { bytes: &bytes(file), holds, rules, schema: None, now: now() })
 }
 
 fn record(file: &str) -> RecordFile {

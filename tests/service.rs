@@ -4,6 +4,8 @@
 
 #[path = "service/faults.rs"]
 mod faults;
+#[path = "tokens/forgeries.rs"]
+mod forgeries;
 #[path = "service/limits.rs"]
 mod limits;
 #[path = "service/orders.rs"]
@@ -14,3 +16,5 @@ mod play;
 mod poison;
 #[path = "service/stage.rs"]
 mod stage;
+#[path = "service/tokens.rs"]
+mod tokens;

@@ -3,6 +3,8 @@
 mod emit;
 mod heroku;
 mod kafka;
+mod keys;
+mod registries;
 
 use std::io::Write;
 use std::path::Path;
@@ -30,6 +32,8 @@ pub fn run(
         Some(Emit::Acls) => write!(out, "{}", emit::acls(&config))?,
         None => {
             let mut findings = kafka::findings(&config)?;
+            findings.extend(registries::findings(&config)?);
+            findings.extend(keys::findings(&config)?);
             findings.extend(heroku::findings(&config, environment)?);
             findings.extend(show::remarks(&config).into_iter().map(|remark| Finding::doubt("configuration", remark)));
             if args.json {

@@ -1,4 +1,5 @@
-//! `explain`: offline, and without a configuration unless a source is named.
+//! `explain`: offline, and without a configuration unless a source is named. Only the schema registry of a source is asked,
+//! when a record names a schema of it.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -6,11 +7,12 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use super::schema;
 use crate::cli::ExplainArgs;
 use crate::clock;
 use crate::config::{Config, Environment};
 use crate::exit::Exit;
-use crate::sources::explain::{Holds, Question, Readable, answer};
+use crate::sources::explain::{Holds, Question, Readable, answer, wanted};
 use crate::sources::record_file::SUFFIX;
 use crate::sources::{Rules, VALUE_BYTES_MAX};
 
@@ -27,17 +29,23 @@ pub fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let mut rules = rules(args, config, environment)?;
+    let (config, mut rules) = rules(args, config, environment)?;
     rules.types.extend(args.types.iter().cloned());
     let bytes =
         bytes(&args.file).context(Exit::BadInput).with_context(|| format!("{} cannot be read", args.file.display()))?;
     let whole = args.record || args.file.to_string_lossy().ends_with(SUFFIX);
-    let answer = answer(&Question {
+    let question = Question {
         bytes: &bytes,
         holds: if whole { Holds::Record } else { Holds::Value },
         rules: &rules,
+        schema: None,
         now: args.now.unwrap_or_else(clock::now),
-    });
+    };
+    let schema = match (&config, wanted(&question)) {
+        (Some(config), Some(id)) => schema::ask(config, &rules.name, id)?,
+        (Some(_) | None, _) => None,
+    };
+    let answer = answer(&Question { schema: schema.as_deref(), ..question });
     if args.json {
         writeln!(out, "{}", answer.json())?;
     } else {
@@ -49,10 +57,14 @@ pub fn run(
     })
 }
 
-fn rules(args: &ExplainArgs, config: Option<&Path>, environment: &Environment) -> anyhow::Result<Rules> {
+fn rules(
+    args: &ExplainArgs,
+    config: Option<&Path>,
+    environment: &Environment,
+) -> anyhow::Result<(Option<Config>, Rules)> {
     let Some(name) = &args.source else {
         let auto = Rules::auto();
-        return Ok(Rules { format: args.format.unwrap_or(auto.format), ..auto });
+        return Ok((None, Rules { format: args.format.unwrap_or(auto.format), ..auto }));
     };
     let config = Config::load(config, environment)?;
     let Some(source) = config.sources.iter().find(|source| source.name == *name) else {
@@ -60,7 +72,8 @@ fn rules(args: &ExplainArgs, config: Option<&Path>, environment: &Environment) -
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         bail!(anyhow::anyhow!("the configuration has no source {name:?}; it has: {known}").context(Exit::Usage));
     };
-    Ok(source.rules())
+    let rules = source.rules_offline();
+    Ok((Some(config), rules))
 }
 
 fn bytes(file: &Path) -> io::Result<Vec<u8>> {

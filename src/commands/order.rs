@@ -59,6 +59,7 @@ pub(super) fn event(address: &Email, now: Timestamp) -> PersonEvent {
         synthetic: false,
         resolved: true,
         urgent: false,
+        level: false,
     }
 }
 

@@ -38,7 +38,11 @@ pub fn run(args: &ServeArgs, file: Option<&Path>, environment: &Environment) -> 
 /// The exit code of what ended the service.
 fn exit(error: ServiceError) -> anyhow::Error {
     let code = match &error {
-        ServiceError::Secret(_) | ServiceError::Token(_) | ServiceError::Client(_) => Exit::Configuration,
+        ServiceError::Secret(_)
+        | ServiceError::Token(_)
+        | ServiceError::Client(_)
+        | ServiceError::Registry(_)
+        | ServiceError::Keys(_) => Exit::Configuration,
         ServiceError::Topics(_) | ServiceError::Join(_) | ServiceError::Intake(_) => Exit::Unreachable,
         ServiceError::Worker(crate::driver::WorkerError::WrongAccount { .. }) => Exit::Configuration,
         ServiceError::Worker(_) | ServiceError::Bug => Exit::Failed,

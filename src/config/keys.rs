@@ -6,6 +6,7 @@ use Kind::{Many, One, Secret};
 
 use super::environment::VARIABLE_PREFIX;
 use super::shape::{Kind, Shape};
+use crate::sources::token::ALGORITHMS;
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +72,7 @@ pub fn variable(path: &str) -> String {
 }
 
 const MODE: Kind = One(Shape::Choice(&["observe", "enforce"]));
+const WORDS: Kind = One(Shape::Choice(&["deprovision", "schedule", "suspend", "cancel", "identity_update", "ignore"]));
 const SECURITY: Kind = One(Shape::Choice(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]));
 const MECHANISM: Kind = One(Shape::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]));
 
@@ -119,10 +121,19 @@ pub const KEYS: &[Key] = &[
     key("kafka_clusters.*.sasl_password", Secret { file_key: "sasl_password_file" }, None, Absent("none"), "The password itself, as a variable only."),
     key("kafka_clusters.*.properties.*", One(Shape::Property), None, Absent("librdkafka's"), "Any other librdkafka property for that cluster."),
 
+    key("schema_registries.*.url", One(Shape::BaseUrl), None, Required, "A schema registry with Confluent's API, for sources whose values are framed for it."),
+    key("schema_registries.*.username_file", One(Shape::Path), None, Absent("none"), "File that holds the user name, or the API key."),
+    key("schema_registries.*.password_file", One(Shape::Path), None, Absent("none"), "File that holds the password, or the API secret."),
+    key("schema_registries.*.username", Secret { file_key: "username_file" }, None, Absent("none"), "The user name itself, as a variable only."),
+    key("schema_registries.*.password", Secret { file_key: "password_file" }, None, Absent("none"), "The password itself, as a variable only."),
+    key("schema_registries.*.ca_file", One(Shape::Path), None, Absent("the system's"), "Certificates (PEM) of the authorities that alone may vouch for it."),
+    key("schema_registries.*.timeout", One(Shape::Duration), None, Value("\"5s\""), "Time for one answer."),
+
     key("sources[].name", One(Shape::Name), None, Required, "Name of the source in outcomes, metrics and logs; `operator` is taken."),
     key("sources[].topic", One(Shape::Topic), None, Required, "The topic to read."),
     key("sources[].cluster", One(Shape::Name), None, Absent("the one in `kafka`"), "Name of the cluster in `kafka_clusters` that holds the topic."),
     key("sources[].format", One(Shape::Format), None, Required, "How its records are read: the name of a page in docs/sources."),
+    key("sources[].schema_registry", One(Shape::Name), None, Absent("values are plain"), "Name of the registry in `schema_registries` that its values are framed for."),
     key("sources[].tenant", One(Shape::Text), None, Required, "The organisation's account at the source. A record that names another one is refused."),
     key("sources[].types", Many(Shape::Text), None, Value("[]"), "CloudEvents types accepted besides the canonical one."),
     key("sources[].start_at", One(Shape::StartAt), None, Absent("now − `max_event_age`"), "Where reading begins at the very first start."),
@@ -133,6 +144,44 @@ pub const KEYS: &[Key] = &[
     key("sources[].on_suspended", One(Shape::Choice(&["ignore", "hold", "remove"])), None, Value("\"hold\""), "What follows from a suspended account."),
     key("sources[].sample", One(Shape::Path), None, Absent("none"), "A record of your own feed; for formats that are not confirmed, whose plans are held otherwise."),
     key("sources[].sample_says", One(Shape::Text), None, Absent("none"), "What the sample must be read as: a decision, and an address or an id."),
+
+    key("sources[].issuer", One(Shape::Text), None, Absent("none; `set` needs it"), "What `iss` of a security event token must be."),
+    key("sources[].audience", One(Shape::Text), None, Absent("none; signed tokens need it"), "What `aud` of a security event token must be or hold."),
+    key("sources[].jwks_url", One(Shape::PageUrl), None, Absent("none"), "Where the issuer's keys are; `http` is accepted for this machine only."),
+    key("sources[].jwks_file", One(Shape::Path), None, Absent("none"), "File that holds the issuer's keys, instead of `jwks_url`."),
+    key("sources[].algorithms", Many(Shape::Choice(ALGORITHMS)), None, Value("[\"RS256\", \"ES256\"]"), "Signatures that count."),
+    key("sources[].pre_verified", One(Shape::Flag), None, Value("false"), "The records are claims of tokens that somebody has checked: whoever writes the topic is believed."),
+    key("sources[].external_id", One(Shape::Choice(&["opaque", "address", "employee_id"])), None, Value("\"opaque\""), "What SCIM's `externalId` is."),
+
+    key("sources[].mapping.elements", One(Shape::Pointer), None, Absent("the whole value"), "JSON Pointer to the list of elements."),
+    key("sources[].mapping.id", One(Shape::Expression), None, Required, "What the feed calls the person: a pointer such as `/employee/id`, or CEL on `event`."),
+    key("sources[].mapping.emails", Many(Shape::Expression), None, Value("[]"), "The person's addresses; each of them gives one, several or none."),
+    key("sources[].mapping.employee_id", One(Shape::Expression), None, Absent("none"), "HR's number of the person, for the outcome."),
+    key("sources[].mapping.engagement_id", One(Shape::Expression), None, Absent("none"), "Which employment it is about, where a person may have several."),
+    key("sources[].mapping.action", One(Shape::Expression), None, Absent("`rules` decide"), "What decides: its values stand in `actions`, or are actions themselves."),
+    key("sources[].mapping.actions.*", WORDS, None, Absent("goes by `otherwise`"), "What that value of `action` means."),
+    key("sources[].mapping.rules[].when", One(Shape::Expression), None, Required, "CEL that gives true or false; the first that is true decides."),
+    key("sources[].mapping.rules[].then", WORDS, None, Required, "What that means."),
+    key("sources[].mapping.otherwise", One(Shape::Choice(&["refuse", "ignore"])), None, Value("\"refuse\""), "What becomes of an element that the mapping does not name."),
+    key("sources[].mapping.level", One(Shape::Flag), None, Value("false"), "The feed states what is, again and again; only what differs from before is news."),
+    key("sources[].mapping.effective", One(Shape::Expression), None, Absent("that of the event"), "When it takes effect: a date or a time. A `schedule` needs it."),
+    key("sources[].mapping.time", One(Shape::Expression), None, Absent("the record's own time"), "When the feed says that it happened; the newest statement wins."),
+    key("sources[].mapping.sequence", One(Shape::Expression), None, Absent("none"), "The feed's own position, for statements of the same time."),
+    key("sources[].mapping.event_id", One(Shape::Expression), None, Absent("action, id and time"), "The feed's own id of the event; a repeated one changes nothing."),
+    key("sources[].mapping.event_type", One(Shape::Expression), None, Absent("the value of `action`, or the rule"), "What the feed calls the event, for the outcome."),
+    key("sources[].mapping.tenant", One(Shape::Expression), None, Absent("not looked at"), "The tenant that the record names; another one than the source's is refused."),
+    key("sources[].mapping.system", One(Shape::Name), None, Absent("name of the source"), "Beginning of the person keys; the same for feeds that use the same ids."),
+    key("sources[].mapping.tests[].record", One(Shape::Text), None, Required, "A record of the feed."),
+    key("sources[].mapping.tests[].says", Many(Shape::Text), None, Required, "What each element must be read as: a decision, then address, id or time."),
+
+    key("sources[].tables[].name", One(Shape::Text), None, Required, "`schema.table`, `database.table` or `table`; rows of others are ignored."),
+    key("sources[].tables[].id", One(Shape::Text), None, Required, "The column that says who it is, for good."),
+    key("sources[].tables[].emails", Many(Shape::Text), None, Value("[]"), "Columns with the person's addresses."),
+    key("sources[].tables[].status", One(Shape::Text), None, Absent("`date` decides"), "The column that says whether somebody is employed."),
+    key("sources[].tables[].left", Many(Shape::Text), None, Value("[]"), "Its values that mean left."),
+    key("sources[].tables[].date", One(Shape::Text), None, Absent("`status` decides"), "The column of the last day."),
+    key("sources[].tables[].date_as", One(Shape::Choice(&["days", "millis", "micros", "nanos"])), None, Absent("the schema says it"), "What a number in it counts, from 1970-01-01 on."),
+    key("sources[].tables[].system", One(Shape::Name), None, Absent("name of the source"), "Beginning of the person keys; the same for feeds that use the same ids."),
 
     key("teams.*.mode", MODE, None, Required, "Mode for one Heroku team; may only be stricter than the mode at the top."),
 
@@ -167,6 +216,7 @@ pub const KEYS: &[Key] = &[
     key("advanced.proof_patience", One(Shape::Duration), None, Value("\"10s\""), "How long a proof waits while other removals from the same list still go out."),
     key("advanced.account_probe", One(Shape::Duration), None, Value("\"30s\""), "How often the account is tried while Heroku refuses it as a whole."),
     key("advanced.circuit_probe", One(Shape::Duration), None, Value("\"60s\""), "How often a removal is tried while removals fail one after the other."),
+    key("advanced.jwks_pause", One(Shape::Duration), None, Value("\"30s\""), "The least time between two readings of an issuer's keys."),
     key("advanced.session_timeout", One(Shape::Duration), None, Value("\"10s\""), "Silence after which Kafka gives an instance's work to another one."),
 ];
 

@@ -74,6 +74,20 @@ impl Text<'_> {
     }
 }
 
+impl Text<'_> {
+    /// The place `at` within a quoted text at `span`, as far as the text is written without escapes.
+    pub(super) fn place_within(&self, span: Range<usize>, written: &str, at: usize) -> Place {
+        let quoted = self.body.get(span.clone()).unwrap_or_default();
+        let Some(start) = quoted.find(written).filter(|_| !written.is_empty()) else { return self.place(span) };
+        let start = span.start + start;
+        let meant = start + at.min(written.len());
+        let word = self.body[meant..].chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_');
+        let width = word.map(char::len_utf8).sum::<usize>();
+        let spot = Spot::within(self.body, meant..meant + width, start..start + written.len());
+        Place { layer: self.layer.clone(), spot: Some(spot) }
+    }
+}
+
 impl Place {
     /// A layer as a whole.
     pub(super) fn whole(layer: Layer) -> Self {
@@ -83,28 +97,35 @@ impl Place {
 
 impl Spot {
     fn new(body: &str, span: Range<usize>) -> Self {
+        Self::within(body, span.clone(), span)
+    }
+
+    /// The place of `span`; all of `shown`, which holds it, may be read by anybody.
+    fn within(body: &str, span: Range<usize>, shown: Range<usize>) -> Self {
         let start = floor(body, span.start);
         let line_start = body[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = body[start..].find('\n').map_or(body.len(), |newline| start + newline);
         let end = floor(body, span.end).clamp(start, line_end);
         let line = body[..start].matches('\n').count() + 1;
         let column = body[line_start..start].chars().count() + 1;
-        Self { line, column, excerpt: Excerpt::new(body, line_start..line_end, start..end) }
+        Self { line, column, excerpt: Excerpt::new(body, line_start..line_end, start..end, &shown) }
     }
 }
 
 impl Excerpt {
     /// The line up to the end of what is meant: what follows, and quoted text before it, may be a secret that stands
     /// in the wrong place.
-    fn new(body: &str, line: Range<usize>, span: Range<usize>) -> Option<Self> {
-        let meant = &body[span.clone()];
-        if meant.contains(TOKEN_MARK) {
+    fn new(body: &str, line: Range<usize>, span: Range<usize>, shown: &Range<usize>) -> Option<Self> {
+        let from = floor(body, shown.start).clamp(line.start, span.start);
+        let to = floor(body, shown.end).clamp(span.end, line.end);
+        if body[from..to].contains(TOKEN_MARK) {
             return None;
         }
-        let before = mask_quoted(&body[line.start..span.start]);
-        let after = body[span.end..line.end].trim_end();
-        let text = format!("{before}{meant}{}", if after.is_empty() { "" } else { " …" });
-        Some(Self { lead: before.chars().count(), width: meant.chars().count().max(1), text })
+        let masked = mask_quoted(&body[line.start..from]);
+        let before = format!("{masked}{}", body[from..span.start].replace('\t', " "));
+        let after = body[to..line.end].trim_end();
+        let text = format!("{before}{}{}", &body[span.start..to], if after.is_empty() { "" } else { " …" });
+        Some(Self { lead: before.chars().count(), width: body[span].chars().count().max(1), text })
     }
 }
 

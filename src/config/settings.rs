@@ -105,7 +105,8 @@ impl Layers {
                         self.problem(text.place(value.span()), message, Some(format!("write it as [{path}]")));
                         continue;
                     };
-                    if free {
+                    // A table of an entry has defaults and required keys of its own once it is written.
+                    if free || section.contains("[]") {
                         self.settings.tables.insert(path.clone(), Table { section, place });
                     }
                     self.table(text, inner, section, &path);
@@ -173,6 +174,13 @@ impl Layers {
         value: &Spanned<DeValue<'_>>,
         path: &Path,
     ) -> Option<Value> {
+        if let DeValue::String(written) = value.get_ref()
+            && let Some(fault) = shape.fault(written)
+        {
+            let place = text.place_within(value.span(), written, fault.at);
+            self.problem(place, format!("`{path}` {}", fault.message), fault.remedy);
+            return None;
+        }
         let read = match one_value(shape, value.get_ref()) {
             Ok(read) => read,
             Err(message) => {
@@ -379,9 +387,14 @@ impl Settings {
         let mut all: Vec<_> = self.values.iter().collect();
         all.sort_by_key(|(path, setting)| {
             // All keys of one entry stay together.
+            let place = |section: &str| KEYS.iter().position(|key| key.path.starts_with(section));
+            let section = setting.key.section();
+            let entry = path.0.iter().position(|step| matches!(step, Step::Entry(_)));
+            let entry = entry.map(|at| Path(path.0[..=at].to_vec()));
+            let outer = section.find("[]").map_or(section, |at| &section[..at + 2]);
             let table = Path(path.0[..path.0.len() - 1].to_vec());
-            let first = KEYS.iter().position(|key| key.path.starts_with(setting.key.section()));
-            (if setting.key.section().is_empty() { None } else { first }, table, rank(setting), (*path).clone())
+            let first = if section.is_empty() { None } else { place(outer) };
+            (first, entry, place(section), table, rank(setting), (*path).clone())
         });
         all.into_iter()
     }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use super::duration::parse_duration;
 use crate::model::Email;
 use crate::sources::Format;
+use crate::sources::expression::{Expression, Fault, pointer_fault};
 
 /// What Heroku's tokens begin with: wherever one is written by mistake, it is not repeated in a message.
 pub(super) const TOKEN_MARK: &str = "HRKU-";
@@ -40,6 +41,10 @@ pub enum Shape {
     Path,
     /// An `https` address without path; `http` for the machine itself only.
     Url,
+    /// An `http` or `https` address, with a path if need be.
+    BaseUrl,
+    /// The same with a path: one page.
+    PageUrl,
     /// IP address and port.
     Listen,
     /// `host:port`, several separated by commas.
@@ -69,6 +74,10 @@ pub enum Shape {
     Flag,
     /// The value of a librdkafka property.
     Property,
+    /// A JSON Pointer.
+    Pointer,
+    /// A JSON Pointer or CEL.
+    Expression,
 }
 
 impl Kind {
@@ -92,7 +101,7 @@ impl Shape {
             Self::Domain => "domain".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Path => "path".to_owned(),
-            Self::Url => "URL".to_owned(),
+            Self::Url | Self::BaseUrl | Self::PageUrl => "URL".to_owned(),
             Self::Listen => "IP address and port".to_owned(),
             Self::Servers => "host:port, …".to_owned(),
             Self::Topic => "topic".to_owned(),
@@ -105,6 +114,8 @@ impl Shape {
             Self::Whole { .. } => "whole number".to_owned(),
             Self::Flag => "`true` or `false`".to_owned(),
             Self::Property => "librdkafka property".to_owned(),
+            Self::Pointer => "JSON Pointer".to_owned(),
+            Self::Expression => "pointer or CEL".to_owned(),
         }
     }
 
@@ -122,9 +133,12 @@ impl Shape {
             Self::Address => "mail addresses",
             Self::Domain => "domains",
             Self::Text | Self::Name => "names",
+            Self::Expression => "pointers or CEL",
             Self::Duration
             | Self::Path
             | Self::Url
+            | Self::BaseUrl
+            | Self::PageUrl
             | Self::Listen
             | Self::Servers
             | Self::Topic
@@ -136,6 +150,7 @@ impl Shape {
             | Self::Format
             | Self::Whole { .. }
             | Self::Flag
+            | Self::Pointer
             | Self::Property => "values",
         }
     }
@@ -156,6 +171,8 @@ impl Shape {
             Self::Domain => domain(text),
             Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string()),
             Self::Url => url(text),
+            Self::BaseUrl => base_url(text),
+            Self::PageUrl => page_url(text),
             Self::Listen => std::net::SocketAddr::from_str(text)
                 .map(drop)
                 .map_err(|_| "wants an IP address and a port, such as \"0.0.0.0:8080\"".to_owned()),
@@ -182,8 +199,22 @@ impl Shape {
                 Ok(number) => self.check_whole(number),
                 Err(_) => Err(format!("wants a whole number, found {text:?}")),
             },
+            Self::Pointer | Self::Expression => self.fault(text).map_or(Ok(()), |fault| Err(fault.message)),
             Self::Flag if matches!(text, "true" | "false") => Ok(()),
             Self::Flag => Err(format!("wants true or false, found {text:?}")),
+        }
+    }
+
+    /// What is wrong with a text that has an inner form, and where in it.
+    pub(super) fn fault(self, text: &str) -> Option<Fault> {
+        // What looks like a token is nobody's to show.
+        let readable = !text.contains(TOKEN_MARK);
+        if readable && matches!(self, Self::Pointer) {
+            pointer_fault(text)
+        } else if readable && matches!(self, Self::Expression) {
+            Expression::parse(text).err()
+        } else {
+            None
         }
     }
 
@@ -267,17 +298,43 @@ fn servers(text: &str) -> Result<(), String> {
 }
 
 fn url(text: &str) -> Result<(), String> {
-    let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-        (Some(rest), _) => (true, rest),
-        (None, Some(rest)) => (false, rest),
-        (None, None) => return Err("wants an address that begins with https://".to_owned()),
-    };
+    let rest = behind_the_scheme(text)?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.is_empty() || authority.contains(['/', '?', '#', '@', ' ']) {
         return Err("wants scheme, host and port only, such as \"https://api.heroku.com\"".to_owned());
     }
-    if !secure && !is_loopback(authority) {
+    only_here_without_tls(text, authority)
+}
+
+fn page_url(text: &str) -> Result<(), String> {
+    let rest = behind_the_scheme(text)?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"@#\\".contains(&byte);
+    if authority.is_empty() || authority.contains('?') || !rest.bytes().all(plain) {
+        return Err("wants the address of a page, such as \"https://idp.example/jwks.json\"".to_owned());
+    }
+    only_here_without_tls(text, authority)
+}
+
+fn behind_the_scheme(text: &str) -> Result<&str, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.ok_or_else(|| "wants an address that begins with https://".to_owned())
+}
+
+fn only_here_without_tls(text: &str, authority: &str) -> Result<(), String> {
+    if text.starts_with("http://") && !is_loopback(authority) {
         return Err("must begin with https://; http is for 127.0.0.1, [::1] and localhost only".to_owned());
+    }
+    Ok(())
+}
+
+/// What stands within one's own network may lie behind a path, and without TLS.
+fn base_url(text: &str) -> Result<(), String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let rest = rest.ok_or("wants an address that begins with https:// or http://")?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.is_empty() || rest.contains(['?', '#', '@', ' ']) {
+        return Err("wants scheme, host, port and path only, such as \"https://registry.example:8081\"".to_owned());
     }
     Ok(())
 }
@@ -337,6 +394,42 @@ mod tests {
                 "https://",
                 "https://api.heroku.com/v3",
                 "https://user@api.heroku.com",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_registry_may_lie_behind_a_path_but_holds_no_credentials() {
+        accepts(Shape::BaseUrl, &["http://registry:8081", "https://registry.example/apis/ccompat/v7/"]);
+        refuses(
+            Shape::BaseUrl,
+            &["registry:8081", "https://", "https:///x", "https://user:pass@registry", "http://r/?x=1", "ftp://r"],
+        );
+    }
+
+    #[test]
+    fn a_page_without_tls_is_only_ever_on_this_machine() {
+        accepts(
+            Shape::PageUrl,
+            &[
+                "https://idp.example/jwks.json",
+                "https://idp.example/keys?v=1",
+                "http://127.0.0.1:5000/jwks",
+                "https://idp.example",
+            ],
+        );
+        refuses(
+            Shape::PageUrl,
+            &[
+                "idp.example/jwks.json",
+                "http://idp.example/jwks.json",
+                "http://127.0.0.1@idp.example/jwks",
+                "https://u:p@idp.example/jwks",
+                "http://localhost\\.evil.example/",
+                "https:///jwks",
+                "https://?jwks",
+                "https://idp.example/a b",
+                "file:///etc/passwd",
             ],
         );
     }

@@ -45,7 +45,9 @@ pub fn table_of_keys() -> String {
     let mut text = String::new();
     for key in KEYS {
         let _ = writeln!(text, "{}", key.path);
-        let _ = writeln!(text, "    {}, {}", kind(key), default_sentence(key));
+        for line in wrapped(&format!("{}, {}", kind(key), default_sentence(key)), 74) {
+            let _ = writeln!(text, "    {line}");
+        }
         let _ = writeln!(text, "    {}", key.variable());
         for line in wrapped(key.doc, 74) {
             let _ = writeln!(text, "    {line}");
@@ -95,8 +97,8 @@ pub fn keys_as_markdown() -> String {
             section = Some(key.section());
             let title = match key.section() {
                 "" => "At the top".to_owned(),
-                name if name.ends_with("[]") => format!("`[[{}]]`", name.trim_end_matches("[]")),
-                name => format!("`[{}]`", name.replace('*', "NAME")),
+                name if name.ends_with("[]") => format!("`[[{}]]`", name.replace("[]", "")),
+                name => format!("`[{}]`", name.replace("[]", "").replace('*', "NAME")),
             };
             let gap = if text.is_empty() { "" } else { "\n" };
             let _ = writeln!(text, "{gap}### {title}\n");

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use super::problem::{Layer, Place, Problem};
 use super::shape::Shape;
-use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER};
+use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER, Source};
 use crate::model::outcome::Mode;
 use crate::sources::explain::Holds;
 use crate::sources::record_file::SUFFIX;
-use crate::sources::{Rules, own_sample};
+use crate::sources::token::KeySet;
+use crate::sources::{Format, Framing, Rules, own_sample};
 
 /// The topics that the service owns, by what follows the prefix.
 const OWN_TOPICS: [&str; 6] = ["events", "state", "commands", "outcomes", "dead-letters", "requests"];
@@ -19,6 +20,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     let mut checks = Checks { config, problems };
     checks.account();
     checks.clusters();
+    checks.schema_registries();
     checks.sources();
     checks.teams();
     checks.people();
@@ -38,6 +40,13 @@ pub fn remarks(config: &Config) -> Vec<String> {
     if config.sources.is_empty() {
         remarks.push("no [[sources]]: only offboardings ordered by hand are carried out".to_owned());
     }
+    for (name, registry) in &config.schema_registries {
+        if Shape::Url.check(&registry.url).is_err() && registry.url.starts_with("http://") {
+            remarks.push(format!(
+                "schema registry {name:?} is asked without TLS: whoever stands between decides how records are read"
+            ));
+        }
+    }
     if config.mode == Mode::Observe {
         remarks.push("mode is \"observe\": cases are planned, nothing is removed".to_owned());
     }
@@ -47,6 +56,10 @@ pub fn remarks(config: &Config) -> Vec<String> {
             "source {:?}: nothing confirms {what}; its plans wait for an approval until `sample` proves it",
             source.name
         ))
+    }));
+    remarks.extend(config.sources.iter().filter_map(|source| {
+        let untested = source.mapping.as_ref()?.tests.is_empty();
+        untested.then(|| format!("source {:?}: its mapping has no test", source.name))
     }));
     let sources = config.sources.iter().filter(|source| source.mode == Some(Mode::Enforce));
     let teams = config.teams.iter().filter(|(_, rule)| rule.mode == Mode::Enforce);
@@ -142,6 +155,36 @@ impl Checks<'_> {
         }
     }
 
+    fn schema_registries(&mut self) {
+        for (name, registry) in &self.config.schema_registries {
+            let at = |key: &str| format!("schema_registries.{}.{key}", super::settings::toml_key(name));
+            if let Err(message) = Shape::Name.check(name) {
+                let message = format!("the name of [schema_registries.{name:?}] {message}");
+                self.problem(&[], message, "choose another name");
+            }
+            let is_local = Shape::Url.check(&registry.url).is_ok();
+            if registry.url.starts_with("http://") {
+                let secrets = ["username_file", "password_file"].map(at);
+                let file = secrets.iter().find(|path| self.config.settings.place(path).is_some());
+                let any_secret =
+                    [&registry.username, &registry.password].into_iter().flatten().any(|secret| secret.is_configured());
+                if !is_local && any_secret {
+                    let what = file.cloned().unwrap_or_else(|| at("password"));
+                    let message = format!("`{what}` would go over the network in the clear");
+                    self.problem(&[&what, &at("url")], message, "give `url` with https://");
+                }
+                if registry.ca_file.is_some() {
+                    let message = format!("`{}` has no effect without https", at("ca_file"));
+                    self.problem(&[&at("ca_file")], message, "give `url` with https://");
+                }
+            }
+            if registry.timeout.is_zero() {
+                let message = format!("`{}` must be more than nothing", at("timeout"));
+                self.problem(&[&at("timeout")], message, "write it as \"5s\"");
+            }
+        }
+    }
+
     fn sources(&mut self) {
         let config = self.config;
         let mut names = BTreeMap::new();
@@ -169,6 +212,14 @@ impl Checks<'_> {
                     "define it, or leave the key out for the cluster in [kafka]",
                 );
             }
+            let unknown = |name: &&String| !config.schema_registries.contains_key(*name);
+            if let Some(name) = source.schema_registry.as_ref().filter(unknown) {
+                self.problem(
+                    &[&at("schema_registry")],
+                    format!("`{}` is {name:?}, and there is no [schema_registries.{name}]", at("schema_registry")),
+                    "define it, or leave the key out when the values are plain",
+                );
+            }
             if let Some(first) = topics.insert((&source.cluster, &source.topic), index) {
                 self.problem(
                     &[&at("topic")],
@@ -178,7 +229,7 @@ impl Checks<'_> {
             }
             match (&source.sample, &source.sample_says) {
                 (Some(sample), Some(says)) => {
-                    if let Err((path, message)) = sample_is_read_as(sample, says, &source.rules()) {
+                    if let Err((path, message)) = sample_is_read_as(sample, says, &source.rules_offline()) {
                         let remedy = "`heroku-deprovisioner explain --source NAME FILE` shows how a record is read";
                         self.problem(&[&at(path)], format!("`{}` {message}", at(path)), remedy);
                     }
@@ -195,6 +246,9 @@ impl Checks<'_> {
                 ),
                 (None, None) => {}
             }
+            self.tokens(index, source);
+            self.mapping(index, source);
+            self.tables(index, source);
             let own = source.topic.strip_prefix(&config.kafka.prefix).filter(|rest| OWN_TOPICS.contains(rest));
             if source.cluster.is_none() && own.is_some() {
                 self.problem(
@@ -202,6 +256,133 @@ impl Checks<'_> {
                     format!("`{}` is {:?}, a topic of this service itself", at("topic"), source.topic),
                     "name the topic of the source",
                 );
+            }
+        }
+    }
+
+    /// Whether a source of tokens says whom to believe, and no other one does.
+    fn tokens(&mut self, index: usize, source: &Source) {
+        let at = |name: &str| format!("sources[{index}].{name}");
+        let given = [
+            ("issuer", source.issuer.is_some()),
+            ("audience", source.audience.is_some()),
+            ("jwks_url", source.jwks_url.is_some()),
+            ("jwks_file", source.jwks_file.is_some()),
+            ("pre_verified", source.pre_verified),
+        ];
+        let mut given = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name);
+        if source.format != Format::Set {
+            if let Some(name) = given.next() {
+                let format = source.format.as_str();
+                let message = format!("`{}` has no effect while `{}` is {format:?}", at(name), at("format"));
+                self.problem(&[&at(name)], message, "it is for security event tokens, `format = \"set\"`");
+            }
+            return;
+        }
+        let mut missing = |name: &str, remedy: &str| {
+            let message = format!("`{}` is missing: the format is \"set\"", at(name));
+            self.problem(&[&at("format")], message, remedy);
+        };
+        if source.issuer.is_none() {
+            missing("issuer", "name the one whose tokens count, as it stands in their `iss`");
+        }
+        if !source.pre_verified && source.audience.is_none() {
+            missing("audience", "name whom the tokens are meant for, as it stands in their `aud`");
+        }
+        if !source.pre_verified && source.schema_registry.is_some() {
+            let message =
+                format!("`{}` has no effect: a signed token is text, and has no schema", at("schema_registry"));
+            self.problem(&[&at("schema_registry")], message, "leave it out");
+        }
+        if source.tenant.contains(':') {
+            let message = format!("`{}` holds a colon, which separates the parts of a person's key", at("tenant"));
+            self.problem(&[&at("tenant")], message, "write the host of the issuer");
+        }
+        match (source.pre_verified, &source.jwks_url, &source.jwks_file) {
+            (true, None, None) | (false, Some(_), None) => {}
+            (true, _, _) => {
+                let name = if source.jwks_url.is_some() { "jwks_url" } else { "jwks_file" };
+                let message = format!("`{}` has no effect while `{}` is true", at(name), at("pre_verified"));
+                self.problem(&[&at(name)], message, "choose: the service checks signatures, or somebody else did");
+            }
+            (false, Some(_), Some(_)) => {
+                let message = format!("both `{}` and `{}` are there", at("jwks_url"), at("jwks_file"));
+                self.problem(&[&at("jwks_file")], message, "choose one");
+            }
+            (false, None, None) => {
+                let message = format!("nothing says where the keys of `sources[{index}]` are");
+                let remedy = "set `jwks_url` or `jwks_file`, or `pre_verified` if somebody else checks the tokens";
+                self.problem(&[&at("format")], message, remedy);
+            }
+            (false, None, Some(file)) => {
+                let read = std::fs::read(file).map_err(|error| error.to_string());
+                let read = read.and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()));
+                if let Err(why) = read {
+                    let message = format!("`{}` cannot be used: {why}", at("jwks_file"));
+                    self.problem(&[&at("jwks_file")], message, "write the issuer's keys there as a JSON Web Key Set");
+                }
+            }
+        }
+        if source.algorithms.is_empty() {
+            let message = format!("`{}` is empty: no token counts", at("algorithms"));
+            self.problem(&[&at("algorithms")], message, "name the one that the issuer signs with");
+        }
+    }
+
+    fn mapping(&mut self, index: usize, source: &Source) {
+        let at = |name: &str| format!("sources[{index}].{name}");
+        let mapping = match (&source.mapping, source.format) {
+            (None, Format::Mapping) => {
+                return self.problem(
+                    &[&at("format")],
+                    format!("`{}` is \"mapping\", and there is no [sources.mapping]", at("format")),
+                    "docs/sources/mapping.md shows how to write one",
+                );
+            }
+            (None, _) => return,
+            (Some(_), format) if format != Format::Mapping => {
+                return self.problem(
+                    &[&at("format")],
+                    format!("`{}` is {:?}, and a [sources.mapping] stands below it", at("format"), format.as_str()),
+                    "a mapping is for the format \"mapping\" only",
+                );
+            }
+            (Some(mapping), _) => mapping,
+        };
+        if let Some((key, message, remedy)) = mapping.misfit() {
+            let key = at(&format!("mapping.{key}"));
+            return self.problem(&[&key], format!("`{key}` {message}"), remedy);
+        }
+        for (number, test) in mapping.tests.iter().enumerate() {
+            if let Err(message) = test.check(&source.rules()) {
+                let key = at(&format!("mapping.tests[{number}].says"));
+                self.problem(&[&key], format!("`{key}` {message}"), "mend the mapping, or what the test expects");
+            }
+        }
+    }
+
+    fn tables(&mut self, index: usize, source: &Source) {
+        let at = |name: &str| format!("sources[{index}].{name}");
+        let reads_tables = source.format == Format::Debezium;
+        if reads_tables && source.tables.is_empty() {
+            self.problem(
+                &[&at("format")],
+                format!("`{}` is \"debezium\", and there are no [[sources.tables]]", at("format")),
+                "docs/sources/debezium.md shows how to name the columns",
+            );
+        } else if !reads_tables && !source.tables.is_empty() {
+            self.problem(
+                &[&at("format")],
+                format!("`{}` is {:?}, and [[sources.tables]] stand below it", at("format"), source.format.as_str()),
+                "they are for the format \"debezium\" only",
+            );
+        }
+        for (number, table) in source.tables.iter().enumerate() {
+            let known = source.tables[..number].iter().any(|known| known.name == table.name);
+            let twice = known.then_some(("name", "stands here a second time", "list each table once"));
+            if let Some((key, message, remedy)) = table.misfit().or(twice) {
+                let key = at(&format!("tables[{number}].{key}"));
+                self.problem(&[&key], format!("`{key}` {message}"), remedy);
             }
         }
     }
@@ -244,6 +425,7 @@ impl Checks<'_> {
             ("advanced.hold_recheck", config.advanced.hold_recheck),
             ("advanced.account_probe", config.advanced.account_probe),
             ("advanced.circuit_probe", config.advanced.circuit_probe),
+            ("advanced.jwks_pause", config.advanced.jwks_pause),
             ("advanced.session_timeout", config.advanced.session_timeout),
         ];
         for (path, _) in zero.iter().filter(|(_, time)| time.is_zero()) {
@@ -259,8 +441,10 @@ impl Checks<'_> {
     }
 }
 
-/// Reads the operator's own record as the source would; the key at fault and what is wrong with it.
+/// Reads the operator's own record as the source would; the key at fault and what is wrong with it. Checking asks no
+/// registry, so the sample of a framed source is its decoded JSON.
 fn sample_is_read_as(sample: &Path, says: &str, rules: &Rules) -> Result<(), (&'static str, String)> {
+    let rules = &Rules { framing: Framing::Plain, ..rules.clone() };
     let bytes = std::fs::read(sample).map_err(|error| ("sample", format!("cannot be read: {error}")))?;
     let holds = if sample.to_string_lossy().ends_with(SUFFIX) { Holds::Record } else { Holds::Value };
     own_sample::proves(&bytes, holds, rules, says).map_err(|message| ("sample_says", message))

@@ -6,7 +6,7 @@ use super::Engine;
 use super::case::{Case, Dated, Digest, Opening, Phase, case_id, cause};
 use super::identity::engagement_key;
 use super::policy::OnSuspended;
-use crate::model::event::{Action, AddressKind, Normalised, SourceRef};
+use crate::model::event::{Action, AddressKind, Normalised, PersonEvent, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode};
 use crate::model::{CaseId, PersonId};
 
@@ -17,6 +17,9 @@ impl Engine {
         let source = self.policy.sources.get(&normalised.origin.source);
         let on_suspended = source.map_or(OnSuspended::Hold, |source| source.on_suspended);
         let effective = event.effective_at(source.map_or(&jiff::tz::TimeZone::UTC, |source| &source.zone));
+        if self.identities.is_history(event, effective) {
+            return;
+        }
         let found = self.identities.recognise(event, effective, &self.policy);
         self.touch_person(found.person);
         for alias in &found.new_aliases {
@@ -41,7 +44,8 @@ impl Engine {
         if !found.merged.is_empty() {
             self.hear_both(now, found.person);
         }
-        if found.duplicate || found.stale || self.cases.contains_key(&id) || self.digests.contains_key(&id) {
+        let nothing_new = found.duplicate || found.stale || found.unchanged;
+        if nothing_new || self.cases.contains_key(&id) || self.digests.contains_key(&id) {
             return;
         }
 
@@ -78,7 +82,7 @@ impl Engine {
                         undated.push(id);
                     }
                     for id in undated {
-                        self.park(now, id, HoldReason::UnknownDate, "a date in a zone that is not known");
+                        self.park(now, id, HoldReason::UnknownDate, why_undated(&normalised.event));
                     }
                 }
                 Some(at) if at > now => self.schedule(now, id, found.person, &normalised, at),
@@ -458,6 +462,14 @@ impl Engine {
             self.touch_case(id);
             self.review_holds(now, id);
         }
+    }
+}
+
+/// Why nobody knows when a departure takes effect.
+fn why_undated(event: &PersonEvent) -> &'static str {
+    match event.effective {
+        Some(_) => "a date in a zone that is not known",
+        None => "the source says that the person will leave, and not on which day",
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::policy::Policy;
@@ -14,6 +14,10 @@ use crate::model::{Email, PersonId, SubjectKey};
 
 /// Event ids remembered for each person.
 pub(super) const EVENTS_REMEMBERED: usize = 32;
+
+/// How far back the day may lie by which a source that states what is makes itself heard, when it speaks of somebody
+/// for the first time: whoever left longer ago is history, and a table is full of them.
+const NEWS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// One human.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +57,23 @@ pub struct Statement {
     /// When the person leaves by it; absent = it says nothing of that, or that they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves_at: Option<Timestamp>,
+    /// Since when the source says so, if it has said it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+impl Statement {
+    /// Whether a statement of what is, by which the person leaves at `leaves_at`, says nothing new.
+    fn is_repeated_by(&self, event: &PersonEvent, leaves_at: Option<Timestamp>) -> bool {
+        match event.action {
+            Action::Cancel => self.leaves_at.is_none(),
+            Action::Deprovision if event.effective.is_none() => {
+                self.leaves_at.is_some_and(|known| known <= event.occurred_at)
+            }
+            Action::Deprovision | Action::Schedule => self.leaves_at == leaves_at,
+            Action::Suspend | Action::IdentityUpdate => false,
+        }
+    }
 }
 
 /// A statement that somebody stays.
@@ -112,7 +133,7 @@ impl Person {
             let says = |(source, it): &(&String, &Statement)| {
                 it.leaves_at.is_some_and(|at| at <= now) == left && (!left || sources.contains(*source))
             };
-            self.statements.iter().filter(says).map(|(_, it)| it.at).max()
+            self.statements.iter().filter(says).map(|(_, it)| it.since.unwrap_or(it.at)).max()
         };
         newest(true) > newest(false)
     }
@@ -154,6 +175,8 @@ pub struct Recognised {
     pub duplicate: bool,
     /// The same source has said something newer.
     pub stale: bool,
+    /// It states what is, and that is what was: nothing happened, as far as is known.
+    pub unchanged: bool,
     /// What says that the person stays all the same, and why.
     pub overruled: Option<(SourceRef, &'static str)>,
     /// When the last of the person's employments ends, as far as it is known.
@@ -183,7 +206,23 @@ fn namespace(key: &SubjectKey) -> Option<&str> {
     Some(&key.0[..=second])
 }
 
+/// Whether an event names the day, and that is no history.
+fn names_a_day(event: &PersonEvent, day: Option<Timestamp>) -> bool {
+    event.effective.is_some() && day.is_some_and(|day| event.occurred_at.duration_since(day) <= NEWS)
+}
+
 impl Identities {
+    /// Whether somebody of whom nothing is known is said to have left before, or nobody knows when. A table is full of
+    /// those; not even their names are learned, which may be somebody else's by now.
+    pub fn is_history(&self, event: &PersonEvent, effective: Option<Timestamp>) -> bool {
+        let has_left = match event.action {
+            Action::Deprovision => true,
+            Action::Schedule | Action::Suspend | Action::Cancel | Action::IdentityUpdate => false,
+        };
+        let known = self.aliases.contains_key(&subject_alias(&event.subject.person_key));
+        event.level && has_left && !known && !names_a_day(event, effective)
+    }
+
     /// Finds or founds the person that an event names, and learns what it says about them.
     /// `effective` is when the event takes effect, as far as its date is known.
     pub fn recognise(&mut self, event: &PersonEvent, effective: Option<Timestamp>, policy: &Policy) -> Recognised {
@@ -211,6 +250,7 @@ impl Identities {
             disputed: false,
             duplicate: false,
             stale: false,
+            unchanged: false,
             overruled: None,
             leaves_at: effective,
         };
@@ -301,8 +341,20 @@ impl Identities {
             }
             Action::Cancel | Action::IdentityUpdate => None,
         };
-        let statement = Statement { at: event.occurred_at, sequence: event.sequence.clone(), leaves_at };
+        let known = person.statements.get(spoken_of);
+        // Of somebody not heard of before it is not known whether anything changed, unless the day is named.
+        let repeated = |known: &Statement| known.is_repeated_by(event, leaves_at);
+        found.unchanged = event.level && known.map_or_else(|| !names_a_day(event, leaves_at), repeated);
+        let since = known.filter(|_| found.unchanged).map(|known| known.since.unwrap_or(known.at));
+        let statement = Statement { at: event.occurred_at, sequence: event.sequence.clone(), leaves_at, since };
         person.statements.insert(spoken_of.clone(), statement);
+        if found.unchanged {
+            if let Some(engagement) = engagement {
+                let known = Engagement { ends: leaves_at, stated_by: event.source.clone() };
+                person.engagements.entry(engagement).or_insert(known);
+            }
+            return found;
+        }
         let ends = match event.action {
             Action::Cancel => None,
             Action::Deprovision | Action::Schedule => effective,
@@ -337,7 +389,9 @@ impl Identities {
     fn is_old_news(&self, person: PersonId, owner: PersonId, email: &Email, event: &PersonEvent) -> bool {
         let lost = self.people.get(&person).is_some_and(|person| person.lost_addresses.contains(email));
         let newest = self.people.get(&owner).and_then(|owner| owner.statements.values().map(|it| it.at).max());
-        lost || newest.is_some_and(|newest| event.occurred_at < newest)
+        // The row of somebody who has left keeps the address, whoever has it now.
+        let is_history = event.level && event.action == Action::Deprovision;
+        lost || is_history || newest.is_some_and(|newest| event.occurred_at < newest)
     }
 
     /// Whether `key` can be another name of `person`: no source calls one person by two ids.
@@ -352,6 +406,7 @@ impl Identities {
 mod tests {
     use super::*;
     use crate::engine::fixtures::{event, policy};
+    use crate::model::event::IdentityChange;
 
     #[test]
     fn the_same_address_under_another_system_is_the_same_person() {
@@ -371,6 +426,19 @@ mod tests {
         assert_eq!(new.dispossessed, BTreeSet::from([old.person]));
         assert!(them.people[&old.person].addresses.is_empty());
         assert!(!them.people[&new.person].addresses.is_empty());
+    }
+
+    /// Security event tokens say that an address was given to somebody else, and not to whom.
+    #[test]
+    fn an_address_that_is_said_to_be_recycled_leaves_its_old_owner() {
+        let mut them = Identities::default();
+        let old = them.recognise(&event("set_email:larkspur:a@x", "e1", "a@larkspur.example"), None, &policy());
+        let mut said = event("set_email:larkspur:a@x#e2", "e2", "a@larkspur.example");
+        let address = said.subject.emails[0].value.clone();
+        said.action = Action::IdentityUpdate;
+        said.identity_change = Some(IdentityChange { from: address.clone(), to: address });
+        assert_eq!(them.recognise(&said, None, &policy()).dispossessed, BTreeSet::from([old.person]));
+        assert!(them.people[&old.person].addresses.is_empty());
     }
 
     #[test]
@@ -411,6 +479,23 @@ mod tests {
         renamed.occurred_at = "2026-05-30T00:00:00Z".parse().unwrap();
         them.recognise(&renamed, None, &policy());
         assert!(!them.recognise(&event("okta:larkspur:1", "e2", "a@larkspur.example"), None, &policy()).stale);
+    }
+
+    #[test]
+    fn what_is_told_again_was_said_when_it_was_told_first() {
+        let mut them = Identities::default();
+        let mut told = |key: &str, day: &str, action, level| {
+            let mut event = event(key, day, "a@larkspur.example");
+            (event.action, event.level, event.occurred_at) = (action, level, day.parse().unwrap());
+            let found = them.recognise(&event, Some(event.occurred_at), &policy());
+            let sources = ["db", "hr"].map(|system| format!("{system}:larkspur")).into();
+            let left = them.people[&found.person].has_left(&sources, "2026-06-01T00:00:00Z".parse().unwrap());
+            (found.unchanged, left)
+        };
+        assert_eq!(told("db:larkspur:1", "2026-05-01T00:00:00Z", Action::Cancel, true), (true, false));
+        assert_eq!(told("hr:larkspur:9", "2026-05-02T00:00:00Z", Action::Deprovision, false), (false, true));
+        assert_eq!(told("db:larkspur:1", "2026-05-03T00:00:00Z", Action::Cancel, true), (true, true));
+        assert_eq!(told("db:larkspur:1", "2026-05-04T00:00:00Z", Action::Cancel, false), (false, false));
     }
 
     #[test]

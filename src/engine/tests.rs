@@ -3,6 +3,7 @@
 mod circuit;
 mod engagements;
 mod histories;
+mod levels;
 mod orders;
 mod people;
 mod schedules;

@@ -109,6 +109,18 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
         },
     );
 
+    count(
+        "heroku_deprovisioner.source.waiting",
+        "",
+        "1 while a source waits for what it needs from outside",
+        |status, gauge| {
+            for source in &status.sources {
+                let waits = u64::from(source.waiting_since.is_some());
+                gauge.observe(waits, &[KeyValue::new("source", source.name.clone())]);
+            }
+        },
+    );
+
     count("heroku_deprovisioner.heroku.stopped", "", "1 while Heroku refuses our account or token", |status, gauge| {
         gauge.observe(u64::from(status.heroku.stopped.is_some()), &[]);
     });

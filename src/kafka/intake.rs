@@ -4,10 +4,13 @@
 //!   So nothing is lost; after a crash or a rebalance some elements come twice, and the worker knows them again.
 //! * One bad element becomes one dead letter; its neighbours and the next record go on.
 //! * A partition that was taken away is not committed any more: its next owner may be further already.
+//! * A record that needs a schema or a key which is not at hand is neither passed over nor refused: its partition waits
+//!   (`waiting`).
 
 mod figures;
 mod reading;
 mod start;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +28,7 @@ use tracing::{debug, error, info, warn};
 
 pub use self::figures::{Figures, SourceFigures};
 use self::reading::Desk;
+use self::waiting::Waiting;
 use super::context;
 use super::delivery::Deliveries;
 use super::names::TopicNames;
@@ -32,6 +36,8 @@ use super::native;
 use super::rejoin::Rejoins;
 use super::settings::KafkaSettings;
 use crate::config::{OPERATOR_SOURCE, Source, StartAt};
+use crate::jwks::Keyring;
+use crate::registry::Registry;
 use crate::sources::{Format, Rules};
 use crate::telemetry::Metrics;
 use crate::wire::Keep;
@@ -76,6 +82,10 @@ pub struct IntakeSource {
     pub topic: String,
     /// How its records are read.
     pub rules: Rules,
+    /// Where the schemas of its values are, if they are framed.
+    pub registry: Option<Registry>,
+    /// The issuer's keys, where signatures are checked.
+    pub keys: Option<Keyring>,
     /// Where reading begins when the group has no offset yet.
     pub start: StartAt,
 }
@@ -119,16 +129,16 @@ enum Failure {
 }
 
 impl IntakeSource {
-    /// A configured source.
-    pub fn of(source: &Source, now: jiff::Timestamp) -> Self {
+    /// A configured source, with its registry and its issuer's keys if it needs them.
+    pub fn of(source: &Source, registry: Option<Registry>, keys: Option<Keyring>, now: jiff::Timestamp) -> Self {
         let start = source.start_at.unwrap_or(StartAt::Time(now - source.max_event_age));
-        Self { topic: source.topic.clone(), rules: source.rules(), start }
+        Self { topic: source.topic.clone(), rules: source.rules(), registry, keys, start }
     }
 
     /// The built-in source: what was ordered by hand.
     pub fn operator(names: &TopicNames) -> Self {
         let rules = Rules { name: OPERATOR_SOURCE.to_owned(), format: Format::Canonical, ..Rules::auto() };
-        Self { topic: names.requests.clone(), rules, start: StartAt::Earliest }
+        Self { topic: names.requests.clone(), rules, registry: None, keys: None, start: StartAt::Earliest }
     }
 }
 
@@ -182,8 +192,7 @@ impl Intake {
             desk: Desk::new(self),
             consumer,
             producer,
-            positions: BTreeMap::new(),
-            uncommitted: false,
+            ours: Ours::default(),
             committed_at: Instant::now(),
         };
         let result = shift.run(stop);
@@ -203,11 +212,42 @@ struct Shift<'a> {
     desk: Desk<'a>,
     consumer: BaseConsumer<Member>,
     producer: Deliveries,
-    /// Next offset of each partition that is ours.
+    ours: Ours,
+    committed_at: Instant,
+}
+
+/// The partitions that are ours.
+#[derive(Default)]
+struct Ours {
+    /// Next offset of each.
     positions: BTreeMap<(usize, i32), i64>,
+    /// Those that stand still.
+    waiting: Waiting,
     /// Some position is not committed yet.
     uncommitted: bool,
-    committed_at: Instant,
+}
+
+impl Ours {
+    /// Takes up what the callback noted during the last polls.
+    fn take(&mut self, changes: Vec<Change>, desk: &Desk<'_>) {
+        for change in changes {
+            match change {
+                Change::Began { topic, partition, offset } => {
+                    if let Some(source) = desk.source_of(&topic) {
+                        self.positions.insert((source, partition), offset);
+                        self.uncommitted = true;
+                    }
+                }
+                Change::Gone { topic, partition } => {
+                    if let Some(source) = desk.source_of(&topic) {
+                        self.positions.remove(&(source, partition));
+                        self.waiting.remove((source, partition));
+                    }
+                }
+                Change::CommitFailed => self.uncommitted = true,
+            }
+        }
+    }
 }
 
 impl Shift<'_> {
@@ -215,7 +255,7 @@ impl Shift<'_> {
         while !stop.is_cancelled() {
             let busy = self.producer.has_outstanding();
             let rest = COMMIT_EVERY.saturating_sub(self.committed_at.elapsed());
-            let wait = match (busy, self.uncommitted) {
+            let wait = match (busy, self.ours.uncommitted) {
                 (true, _) => Duration::ZERO,
                 (false, true) => IDLE.min(rest),
                 (false, false) => IDLE,
@@ -245,14 +285,31 @@ impl Shift<'_> {
         let idle = loop {
             let failure = match self.consumer.poll(wait) {
                 Some(Ok(record)) => {
-                    if let Some(source) = self.desk.read(&record, &mut self.producer) {
-                        let place = (source, record.partition());
-                        if let Some((before, next)) = current
-                            && before != place
-                        {
-                            self.positions.insert(before, next);
+                    if !self.ours.waiting.is_empty() {
+                        self.ours.positions.extend(current.take());
+                        // A partition that was taken away and given back begins anew: what waited of it comes again.
+                        self.ours.take(self.consumer.context().take_changes(), &self.desk);
+                    }
+                    let place = self.desk.source_of_record(&record).map(|source| (source, record.partition()));
+                    if let Some(place) = place.filter(|place| !self.ours.waiting.holds(*place)) {
+                        let seen_at = self.ours.waiting.seen_at(place, record.offset());
+                        match self.desk.read(place.0, &record, seen_at, &mut self.producer) {
+                            Ok(()) => {
+                                if let Some((before, next)) = current
+                                    && before != place
+                                {
+                                    self.ours.positions.insert(before, next);
+                                }
+                                current = Some((place, record.offset() + 1));
+                            }
+                            Err(wanted) => {
+                                self.ours.positions.extend(current.take());
+                                // What went before must not be taken for an end of this waiting.
+                                self.ours.take(self.consumer.context().take_changes(), &self.desk);
+                                let (topic, offset) = (record.topic(), record.offset());
+                                self.ours.waiting.add(&self.consumer, place, topic, offset, wanted);
+                            }
                         }
-                        current = Some((place, record.offset() + 1));
                     }
                     None
                 }
@@ -270,49 +327,30 @@ impl Shift<'_> {
             }
         };
         if let Some((place, next)) = current {
-            self.positions.insert(place, next);
+            self.ours.positions.insert(place, next);
         }
-        self.uncommitted |= count > 0;
-        if idle {
-            self.take_changes();
+        self.ours.uncommitted |= count > 0;
+        if idle || !self.ours.waiting.is_empty() {
+            self.ours.take(self.consumer.context().take_changes(), &self.desk);
         }
+        self.ours.waiting.take_up(&self.consumer, &self.intake.sources, &self.intake.figures);
         self.desk.report();
         Ok(idle)
-    }
-
-    /// What the callback noted during the last poll.
-    fn take_changes(&mut self) {
-        for change in self.consumer.context().take_changes() {
-            match change {
-                Change::Began { topic, partition, offset } => {
-                    if let Some(source) = self.desk.source_of(&topic) {
-                        self.positions.insert((source, partition), offset);
-                        self.uncommitted = true;
-                    }
-                }
-                Change::Gone { topic, partition } => {
-                    if let Some(source) = self.desk.source_of(&topic) {
-                        self.positions.remove(&(source, partition));
-                    }
-                }
-                Change::CommitFailed => self.uncommitted = true,
-            }
-        }
     }
 
     fn commit(&mut self, mode: CommitMode) -> Result<(), Failure> {
         self.producer.settle(SEND_WITHIN * 2).map_err(Failure::Unsent)?;
         self.committed_at = Instant::now();
-        if !self.uncommitted || self.positions.is_empty() {
+        if !self.ours.uncommitted || self.ours.positions.is_empty() {
             return Ok(());
         }
         let mut list = TopicPartitionList::new();
-        for ((source, partition), offset) in &self.positions {
+        for ((source, partition), offset) in &self.ours.positions {
             let topic = &self.intake.sources[*source].topic;
             list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).map_err(Failure::Settings)?;
         }
         match self.consumer.commit(&list, mode) {
-            Ok(()) => self.uncommitted = false,
+            Ok(()) => self.ours.uncommitted = false,
             // The next turn tries again.
             Err(failure) => info!("Offsets of the sources on {} not committed: {failure}", self.intake.cluster),
         }
@@ -329,8 +367,8 @@ impl Shift<'_> {
         if failure.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
             for (topic, partition, offset) in start::mend(&self.consumer, &self.consumer.context().starts) {
                 if let Some(source) = self.desk.source_of(&topic) {
-                    self.positions.insert((source, partition), offset);
-                    self.uncommitted = true;
+                    self.ours.positions.insert((source, partition), offset);
+                    self.ours.uncommitted = true;
                 }
             }
         } else {
@@ -384,6 +422,8 @@ impl Member {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, given: &TopicPartitionList) -> KafkaResult<()> {
+        // One that stood still when it was taken away may still be paused.
+        consumer.resume(given)?;
         let beginnings = start::beginnings(consumer, &self.starts, given)?;
         for began in beginnings.began {
             self.changed(Change::Began { topic: began.0, partition: began.1, offset: began.2 });

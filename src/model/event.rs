@@ -56,7 +56,7 @@ pub struct PersonEvent {
     /// The source's own position, comparable within person and source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<String>,
-    /// When it takes effect; absent = `occurred_at`.
+    /// When it takes effect; absent = `occurred_at`, and of a `schedule` a day that the source does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective: Option<Effective>,
     /// Who is meant.
@@ -81,12 +81,16 @@ pub struct PersonEvent {
     /// A test event: decided and logged, never acted on.
     #[serde(default, skip_serializing_if = "is_false")]
     pub synthetic: bool,
-    /// False when the address is missing and must come from what is known of the person.
+    /// False when something is missing: the address, which must come from what is known of the person, or the day.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub resolved: bool,
     /// Passes the queue; the deadline is the urgent one.
     #[serde(default, skip_serializing_if = "is_false")]
     pub urgent: bool,
+    /// It states what is, as often as somebody looks, not that anything happened: what says the same as the source's
+    /// statement before changes nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub level: bool,
 }
 
 fn yes() -> bool {
@@ -123,6 +127,7 @@ impl PersonEvent {
             correlation_id: None,
             synthetic: false,
             urgent: false,
+            level: false,
         }
     }
 }
@@ -285,6 +290,14 @@ pub struct SourceRef {
     pub element: Option<u32>,
 }
 
+impl SourceRef {
+    /// An event that names one person.
+    pub fn new(system: &str, tenant: &str, event_type: &str, event_id: String) -> Self {
+        let (system, tenant) = (system.to_owned(), tenant.to_owned());
+        Self { system, tenant, event_type: event_type.to_owned(), event_id, element: None }
+    }
+}
+
 /// Who caused an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Actor {
@@ -378,9 +391,11 @@ pub struct Normalised {
 
 impl PersonEvent {
     /// When the statement takes effect. A date without a zone is read in `zone`, and its last day is worked.
-    /// `None` when the zone is unknown or the date is out of range.
+    /// `None` when the zone is unknown, the date is out of range, or somebody will leave on a day that is not told.
     pub fn effective_at(&self, zone: &jiff::tz::TimeZone) -> Option<Timestamp> {
-        let Some(effective) = &self.effective else { return Some(self.occurred_at) };
+        let Some(effective) = &self.effective else {
+            return (self.action != Action::Schedule).then_some(self.occurred_at);
+        };
         if let Some(at) = effective.at {
             return Some(at);
         }
@@ -420,5 +435,7 @@ mod tests {
             event(r#"{"date":"2026-06-30","timezone":"Mars/Olympus"}"#).effective_at(&jiff::tz::TimeZone::UTC),
             None
         );
+        let undated = PersonEvent { effective: None, ..event(r#"{"date":"2026-06-30"}"#) };
+        assert_eq!(undated.effective_at(&jiff::tz::TimeZone::UTC), None, "nobody leaves at once who will leave");
     }
 }

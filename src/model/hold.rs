@@ -28,7 +28,7 @@ pub enum HoldReason {
     PlanTooLarge,
     /// The person is named, their address is not known.
     UnresolvedPerson,
-    /// The departure takes effect on a date in a zone that nobody knows.
+    /// The departure takes effect on a day that the source does not tell, or in a zone that nobody knows.
     UnknownDate,
     /// Somebody stopped all removals.
     Paused,

@@ -82,13 +82,7 @@ fn user_event(element: &Element<'_>, kind: &str, source: &str, rules: &Rules) ->
     let email = user.is_present("email").then(|| user.required_email("email")).transpose()?;
     let mut subject = members::known_as(SYSTEM, &tenant, "user_id", id)?;
     subject.emails.extend(email.map(|value| Address { value, kind: AddressKind::Work, primary: None }));
-    let source = SourceRef {
-        system: SYSTEM.to_owned(),
-        tenant,
-        event_type: kind.to_owned(),
-        event_id: event.id.to_owned(),
-        element: None,
-    };
+    let source = SourceRef::new(SYSTEM, &tenant, kind, event.id.to_owned());
     let at = event.time.ok_or_else(|| Reject::new(RejectCode::MissingField, "`time` of the CloudEvent is missing"))?;
     Ok(Verdict::Event(Box::new(PersonEvent::new(*action, at, subject, source))))
 }
@@ -116,13 +110,7 @@ fn entry(element: &Element<'_>, rules: &Rules) -> Result<Verdict, Reject> {
         return ignored("its status code is not 2xx: it did not happen");
     }
     let tenant = tenant(entry.optional_str("tenant_name", TEXT_MAX)?, rules)?;
-    let source = SourceRef {
-        system: SYSTEM.to_owned(),
-        tenant: tenant.clone(),
-        event_type: kind.to_owned(),
-        event_id: entry.required_text("log_id", TEXT_MAX)?,
-        element: None,
-    };
+    let source = SourceRef::new(SYSTEM, &tenant, kind, entry.required_text("log_id", TEXT_MAX)?);
     let event = PersonEvent::new(
         Action::Deprovision,
         entry.required_time("date")?,

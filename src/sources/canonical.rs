@@ -64,10 +64,11 @@ fn person_event(value: &Value, rules: &Rules) -> Result<PersonEvent, Reject> {
     let subject = subject(&event.object("subject")?)?;
     let effective =
         event.optional_object("effective")?.map(|effective| read_effective(&effective, rules)).transpose()?;
-    if action == Action::Schedule && effective.is_none() {
+    let stated_as_resolved = event.optional_bool("resolved")?.unwrap_or(true);
+    let is_undated = action == Action::Schedule && effective.is_none();
+    if is_undated && stated_as_resolved {
         return Err(event.missing("effective"));
     }
-    let stated_as_resolved = event.optional_bool("resolved")?.unwrap_or(true);
     let identity_change = event
         .optional_object("identity_change")?
         .map(|change| Ok(IdentityChange { from: change.required_email("from")?, to: change.required_email("to")? }))
@@ -96,22 +97,19 @@ fn person_event(value: &Value, rules: &Rules) -> Result<PersonEvent, Reject> {
         correlation_id: event.optional_text("correlation_id", TEXT_MAX)?,
         synthetic: event.optional_bool("synthetic")?.unwrap_or(false),
         urgent: event.optional_bool("urgent")?.unwrap_or(false),
+        level: event.optional_bool("level")?.unwrap_or(false),
     };
-    let moment = read.effective_at(&rules.zone).ok_or_else(|| {
-        event.invalid("effective", "has no moment: the time zone is not known, or the date is out of range")
-    })?;
-    event.plausible("effective", moment)?;
+    if !is_undated {
+        let moment = read.effective_at(&rules.zone).ok_or_else(|| {
+            event.invalid("effective", "has no moment: the time zone is not known, or the date is out of range")
+        })?;
+        event.plausible("effective", moment)?;
+    }
     Ok(read)
 }
 
 fn source(source: &Members<'_>, rules: &Rules) -> Result<SourceRef, Reject> {
-    let tenant = source.required_text("tenant", TEXT_MAX)?;
-    if rules.tenant.as_ref().is_some_and(|expected| *expected != tenant) {
-        return Err(Reject::new(
-            RejectCode::OtherTenant,
-            format!("`{}` is not the tenant configured for this source", source.place("tenant")),
-        ));
-    }
+    let tenant = rules.agreed_tenant(Some(source.required_str("tenant", TEXT_MAX)?), &source.place("tenant"))?;
     Ok(SourceRef {
         system: source.required_text("system", TEXT_MAX)?,
         tenant,

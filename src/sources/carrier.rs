@@ -1,4 +1,4 @@
-//! What any format may travel in: a JSON array, CloudEvents (structured or binary), EventBridge. Taking these off
+//! What any format may travel in: a JSON array, CloudEvents (structured or binary), EventBridge, a schema beside the payload. Taking these off
 //! says nothing about what is inside.
 
 use jiff::Timestamp;
@@ -25,6 +25,17 @@ pub(super) struct Element<'a> {
     pub(super) fault: Option<Reject>,
     /// When the record came, for formats that name no time.
     pub(super) arrived_at: Option<Timestamp>,
+    /// What stands around it, where it is not the whole of a record.
+    pub(super) around: Option<Around<'a>>,
+}
+
+/// What stands around an element.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// The outermost wrapping.
+    pub(super) record: &'a Value,
+    /// The part of it that the element was taken from.
+    pub(super) inner: &'a Value,
 }
 
 /// A wrapping that was taken off.
@@ -104,6 +115,17 @@ impl<'a> Element<'a> {
         items.map(|(index, item)| self.clone().within(envelope.clone(), path.index(index), item)).collect()
     }
 
+    /// The outermost wrapping; the element itself when there is none.
+    pub(super) fn record(&self) -> &'a Value {
+        self.around.map_or(self.value, |around| around.record)
+    }
+
+    /// The same element, remembering what stands around `inner`.
+    pub(super) fn inside(self, inner: &'a Value) -> Self {
+        let around = Some(Around { record: self.record(), inner });
+        Self { around, ..self }
+    }
+
     /// The same element, refused.
     pub(super) fn refused(self, fault: Reject) -> Self {
         Self { fault: Some(fault), ..self }
@@ -154,6 +176,16 @@ impl<'a> Delivery<'a> {
     }
 }
 
+impl Delivery<'_> {
+    /// The same for a value that was decoded: its content type names the form that it is not in any more.
+    pub(super) fn decoded(self) -> Self {
+        match self {
+            Self::Binary(attributes) => Self::Binary(Attributes { content_type: None, ..attributes }),
+            Self::Plain | Self::Structured => self,
+        }
+    }
+}
+
 fn header<'a>(headers: &[Header<'a>], wanted: &str) -> Result<Option<&'a str>, Reject> {
     let mut fitting = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
     let Some((_, value)) = fitting.next() else { return Ok(None) };
@@ -182,9 +214,10 @@ pub(super) fn unwrap<'a>(
         envelopes: Vec::new(),
         fault: None,
         arrived_at,
+        around: None,
     };
     match (delivery, root) {
-        (Delivery::Binary(attributes), _) => vec![event_bridge(binary(attributes, fault, whole))],
+        (Delivery::Binary(attributes), _) => vec![event_bridge(connect(binary(attributes, fault, whole)))],
         (Delivery::Plain | Delivery::Structured, Value::Array(items)) => items
             .iter()
             .enumerate()
@@ -193,10 +226,26 @@ pub(super) fn unwrap<'a>(
             .map(|(index, value)| {
                 let place = Place::default().index(index);
                 let item = Element { scope: place.clone(), path: place, value, ..whole.clone() };
-                event_bridge(structured(delivery, item))
+                plain(delivery, item)
             })
             .collect(),
-        (Delivery::Plain | Delivery::Structured, _) => vec![event_bridge(structured(delivery, whole))],
+        (Delivery::Plain | Delivery::Structured, _) => vec![plain(delivery, whole)],
+    }
+}
+
+fn plain<'a>(delivery: &Delivery<'a>, element: Element<'a>) -> Element<'a> {
+    event_bridge(connect(structured(delivery, connect(element))))
+}
+
+/// Kafka Connect's JSON converter puts the schema of a value beside it, unless it is told not to.
+fn connect(element: Element<'_>) -> Element<'_> {
+    let Value::Object(members) = element.value else { return element };
+    match (members.len(), members.get("schema"), members.get("payload")) {
+        (2, Some(Value::Object(_) | Value::Null), Some(payload)) => {
+            let path = element.path.key("payload");
+            Element { path, value: payload, ..element.inside(payload) }
+        }
+        _ => element,
     }
 }
 
@@ -252,7 +301,7 @@ fn structured<'a>(delivery: &Delivery<'a>, element: Element<'a>) -> Element<'a> 
     match (read(), value.get("data")) {
         (Ok(event), Some(data)) => {
             let path = element.path.key("data");
-            element.within(Envelope::CloudEvent(event), path, data)
+            element.inside(data).within(Envelope::CloudEvent(event), path, data)
         }
         (Ok(event), None) => {
             let path = element.path.clone();

@@ -15,10 +15,10 @@ use super::carrier::Element;
 use super::verdict::{Reject, RejectCode};
 
 /// Deepest nesting that is read. Real records of the formats here stay below 12.
-const DEPTH_MAX: usize = 100;
+pub(super) const DEPTH_MAX: usize = 100;
 
 /// Most repeated keys that are remembered one by one; with more, the record is refused as a whole.
-const REPEATED_MAX: usize = 256;
+pub(super) const REPEATED_MAX: usize = 256;
 
 /// Characters of a key that its place shows.
 const KEY_SHOWN: usize = 64;
@@ -35,11 +35,42 @@ pub(super) struct Document {
     pub(super) repeated: Vec<Place>,
 }
 
+/// The value as the text that it has to be.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Reject> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        Reject::new(RejectCode::InvalidUtf8, format!("the value is not UTF-8 from byte {} on", error.valid_up_to()))
+    })
+}
+
+/// The refusal of a value that is nested deeper than is read, however it came about.
+pub(super) fn is_too_deep(root: &Value) -> Option<Reject> {
+    fn fits(value: &Value, levels: usize) -> bool {
+        match (value, levels.checked_sub(1)) {
+            (Value::Array(items), Some(levels)) => items.iter().all(|item| fits(item, levels)),
+            (Value::Object(members), Some(levels)) => members.values().all(|member| fits(member, levels)),
+            (Value::Array(_) | Value::Object(_), None) => false,
+            (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_), _) => true,
+        }
+    }
+    let detail = || format!("nested more than {DEPTH_MAX} levels deep");
+    (!fits(root, DEPTH_MAX)).then(|| Reject::new(RejectCode::TooDeep, detail()))
+}
+
+/// Takes every member that is null out of its object.
+pub(super) fn leave_nulls_out(root: &mut Value) {
+    match root {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(leave_nulls_out);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_nulls_out),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 /// Parses exactly one document.
 pub(super) fn parse(bytes: &[u8]) -> Result<Document, Reject> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        Reject::new(RejectCode::InvalidUtf8, format!("the value is not UTF-8 from byte {} on", error.valid_up_to()))
-    })?;
+    let text = utf8(bytes)?;
     let found = Found::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let parsed = Node { found: &found, path: Path::Root, depth: 0 }
@@ -132,6 +163,14 @@ impl Place {
         self.0.starts_with(&outer.0)
     }
 
+    /// Which item of a list it is.
+    pub(super) fn last_index(&self) -> Option<usize> {
+        match self.0.last() {
+            Some(Step::Index(index)) => Some(*index),
+            Some(Step::Key(_)) | None => None,
+        }
+    }
+
     pub(super) fn is_root(&self) -> bool {
         self.0.is_empty()
     }
@@ -171,14 +210,14 @@ impl fmt::Display for Place {
 
 /// The way down to a node, on the stack, so that places cost nothing until one is needed.
 #[derive(Clone, Copy)]
-enum Path<'p> {
+pub(super) enum Path<'p> {
     Root,
     Key(&'p Path<'p>, &'p str),
     Index(&'p Path<'p>, usize),
 }
 
 impl Path<'_> {
-    fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Place {
         let mut place = Place::default();
         self.add_to(&mut place.0);
         place

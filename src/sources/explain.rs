@@ -1,12 +1,16 @@
 //! How a record would be read, for people: the pure part of `explain`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::record_file::RecordFile;
-use super::{Reading, Record, Reject, RejectCode, Rules, Thoroughness, Verdict, read_with};
+use super::framing::{self, Framing, SchemaId};
+use super::record_file::{RecordFile, RecordFileError};
+use super::schema::Schema;
+use super::token::{Compact, Trust};
+use super::{Reading, Record, Reject, RejectCode, Rules, Thoroughness, Verdict, read_with, schema_of};
 use crate::model::Email;
 use crate::model::event::{Action, PersonEvent, Subject};
 
@@ -19,6 +23,8 @@ pub struct Question<'a> {
     pub holds: Holds,
     /// How to read them; [`Rules::auto`] when nothing is said.
     pub rules: &'a Rules,
+    /// The schema that [`wanted`] names, once it was asked for.
+    pub schema: Option<&'a Schema>,
     /// The time that decides between now and later.
     pub now: Timestamp,
 }
@@ -59,7 +65,7 @@ pub struct Explanation {
     pub kind: Option<Decision>,
     /// Whom it names.
     pub subject: Named,
-    /// When it takes effect.
+    /// When it takes effect; none = the event does not say on which day.
     #[serde(serialize_with = "with_milliseconds")]
     pub effective_at: Option<Timestamp>,
     /// The source's own id of the event.
@@ -76,6 +82,9 @@ pub struct Named {
     /// Ids by kind: `person_key`, `employee_id`, `login`, and `<system>_<type>` such as `okta_user_id`.
     pub ids: BTreeMap<String, String>,
 }
+
+/// What is added where a source states what is.
+const A_LEVEL: &str = "; if that is new: it states what is";
 
 /// What would be done with an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -140,31 +149,55 @@ impl From<Action> for Decision {
     }
 }
 
+/// The schema without which a file cannot be explained. What is text in a framed source is its decoded value, as tools
+/// print it.
+pub fn wanted(question: &Question<'_>) -> Option<SchemaId> {
+    let rules = rules_of(question);
+    with_record(question, |record| schema_of(record, &rules)).ok().flatten()
+}
+
 /// Explains a file.
 pub fn answer(question: &Question<'_>) -> Answer {
+    let rules = rules_of(question);
+    with_record(question, |record| rows(record, &rules, question.schema, question.now)).unwrap_or_else(|error| {
+        let reject = Reject::new(RejectCode::MalformedJson, error.to_string());
+        Answer { rows: vec![refused(String::new(), &reject)] }
+    })
+}
+
+fn rules_of<'a>(question: &Question<'a>) -> Cow<'a, Rules> {
+    if question.holds == Holds::Value && framing::is_text(question.bytes) {
+        return Cow::Owned(Rules { framing: Framing::Plain, ..question.rules.clone() });
+    }
+    Cow::Borrowed(question.rules)
+}
+
+fn with_record<T>(question: &Question<'_>, then: impl FnOnce(&Record<'_>) -> T) -> Result<T, RecordFileError> {
     match question.holds {
         Holds::Value => {
             let record = Record { value: Some(question.bytes), arrived_at: Some(question.now), ..Record::default() };
-            explain(&record, question.rules, question.now)
+            Ok(then(&record))
         }
-        Holds::Record => match RecordFile::parse(question.bytes) {
-            Ok(file) => explain(
-                &Record { arrived_at: Some(question.now), ..file.record(&file.headers()) },
-                question.rules,
-                question.now,
-            ),
-            Err(error) => {
-                let reject = Reject::new(RejectCode::MalformedJson, error.to_string());
-                Answer { rows: vec![refused(String::new(), &reject)] }
-            }
-        },
+        Holds::Record => {
+            let file = RecordFile::parse(question.bytes)?;
+            Ok(then(&Record { arrived_at: Some(question.now), ..file.record(&file.headers()) }))
+        }
     }
 }
 
 /// Explains a record.
 pub fn explain(record: &Record<'_>, rules: &Rules, now: Timestamp) -> Answer {
-    let readings = read_with(record, rules, Thoroughness::Full);
-    Answer { rows: readings.into_iter().map(|reading| row(reading, rules, now)).collect() }
+    rows(record, rules, None, now)
+}
+
+fn rows(record: &Record<'_>, rules: &Rules, schema: Option<&Schema>, now: Timestamp) -> Answer {
+    let readings = read_with(record, rules, schema, Thoroughness::Full);
+    let mut rows: Vec<Explanation> = readings.into_iter().map(|reading| row(reading, rules, now)).collect();
+    let signed = record.value.and_then(Compact::of).is_some() && matches!(rules.tokens.trust, Trust::Unchecked);
+    for row in rows.iter_mut().filter(|row| signed && row.decision != Decision::Reject) {
+        row.reason.push_str("; the signature was not checked");
+    }
+    Answer { rows }
 }
 
 fn row(reading: Reading, rules: &Rules, now: Timestamp) -> Explanation {
@@ -203,7 +236,11 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
     let with_address = if stated == Decision::Deprovision && is_later { Decision::Schedule } else { stated };
     let (decision, kind) = if event.resolved { (with_address, stated) } else { (Decision::NeedsLookup, with_address) };
     let says_only_that_something_changed = !event.resolved && !event.subject.emails.is_empty();
-    let meaning = if says_only_that_something_changed { "it does not say what changed" } else { decision.meaning() };
+    let meaning = match effective_at {
+        None => "it does not say on which day",
+        Some(_) if says_only_that_something_changed => "it does not say what changed",
+        Some(_) => decision.meaning(),
+    };
     let mut subject = named(&event.subject);
     let new = event.identity_change.iter().flat_map(|change| [&change.from, &change.to]);
     for address in new {
@@ -218,7 +255,7 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
         subject,
         effective_at,
         event_id: Some(event.source.event_id.clone()),
-        reason: format!("{}: {meaning}", event.source.event_type),
+        reason: format!("{}: {meaning}{}", event.source.event_type, if event.level { A_LEVEL } else { "" }),
     }
 }
 
@@ -331,7 +368,7 @@ fn with_milliseconds<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Re
 }
 
 /// Three digits of a second at least, or none: as the sources themselves write it.
-fn to_the_millisecond(at: Timestamp) -> String {
+pub(super) fn to_the_millisecond(at: Timestamp) -> String {
     let millisecond = 1_000_000;
     let nanoseconds = at.subsec_nanosecond();
     if nanoseconds != 0 && nanoseconds % millisecond == 0 { format!("{at:.3}") } else { at.to_string() }

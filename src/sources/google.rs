@@ -112,9 +112,7 @@ fn classify(
         return ignored("an event that is not about leaving");
     };
     let customer = id.required_str("customerId", TEXT_MAX)?;
-    if rules.tenant.as_deref().is_some_and(|ours| ours != customer) {
-        return Err(Reject::new(RejectCode::OtherTenant, "`id.customerId` is not the source's `tenant`"));
-    }
+    rules.agreed_tenant(Some(customer), "id.customerId")?;
     let time = id.required_str("time", TEXT_MAX)?;
     let email = parameter(event, "USER_EMAIL")?.ok_or_else(|| {
         Reject::new(RejectCode::MissingSubject, "no parameter `USER_EMAIL`; the actor is never meant")
@@ -128,13 +126,8 @@ fn classify(
         // Split off: its neighbours have the same id and no place.
         event_id = format!("{event_id}:{name}:{}", email.expose());
     }
-    let source = SourceRef {
-        system: SYSTEM.to_owned(),
-        tenant: customer.to_owned(),
-        event_type: name.to_owned(),
-        event_id,
-        element: index.and_then(|index| u32::try_from(index).ok()),
-    };
+    let element = index.and_then(|index| u32::try_from(index).ok());
+    let source = SourceRef { element, ..SourceRef::new(SYSTEM, customer, name, event_id) };
     let occurred_at = id.required_time("time")?;
     let mut said = PersonEvent { actor: actor(activity), ..PersonEvent::new(*action, occurred_at, subject, source) };
     if *action == Action::IdentityUpdate {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::carrier::{Delivery, Element};
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
-use super::{Adapter, Format, Rules, not_ours};
+use super::{Adapter, Format, Rules, one_reading};
 use crate::model::Email;
 use crate::model::event::{Action, Actor, ActorKind, Address, AddressKind, PersonEvent, SourceRef, Subject};
 
@@ -29,11 +29,7 @@ fn recognises(value: &Value) -> bool {
 }
 
 fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
-    if let Some(reading) = not_ours(element, rules, recognises) {
-        return vec![reading];
-    }
-    let verdict = Members::of(element.value, "").and_then(|event| classify(&event, rules));
-    vec![Reading { element: element.place(), verdict: verdict.unwrap_or_else(Verdict::Reject) }]
+    one_reading(element, rules, recognises, |event| classify(event, rules))
 }
 
 fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
@@ -46,10 +42,7 @@ fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
     if event.optional_bool("success")? == Some(false) {
         return ignored("`success` is false: it did not happen");
     }
-    let tenant = event.required_text("organization", TEXT_MAX)?;
-    if rules.tenant.as_ref().is_some_and(|ours| *ours != tenant) {
-        return Err(Reject::new(RejectCode::OtherTenant, "`organization` is not the source's `tenant`"));
-    }
+    let tenant = rules.agreed_tenant(Some(event.required_str("organization", TEXT_MAX)?), "organization")?;
     let user = event.object("resource")?;
     if user.optional_str("type", TEXT_MAX)?.is_some_and(|kind| kind != "user") {
         return Err(Reject::new(RejectCode::MissingSubject, "`resource` is no user; who did it is never meant"));
@@ -62,13 +55,7 @@ fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
         logins: name.into_iter().collect(),
         ..members::known_as(SYSTEM, &tenant, "user_id", id)?
     };
-    let source = SourceRef {
-        system: SYSTEM.to_owned(),
-        tenant,
-        event_type: kind.to_owned(),
-        event_id: event.required_text("id", TEXT_MAX)?,
-        element: None,
-    };
+    let source = SourceRef::new(SYSTEM, &tenant, kind, event.required_text("id", TEXT_MAX)?);
     let actor = event.optional_object("initiated_by").ok().flatten().map(|by| Actor {
         kind: ActorKind::Unknown,
         id: by.text_if_fit("id"),

@@ -179,13 +179,7 @@ fn source(event: &Members<'_>, rules: &Rules, event_type: &str, user: &str) -> R
         Some(id) => id,
         None => format!("{event_type}:{user}:{}", time(event)?),
     };
-    Ok(SourceRef {
-        system: SYSTEM.to_owned(),
-        tenant: tenant(event, rules)?,
-        event_type: event_type.to_owned(),
-        event_id,
-        element: None,
-    })
+    Ok(SourceRef::new(SYSTEM, &tenant(event, rules)?, event_type, event_id))
 }
 
 /// Milliseconds since 1970.

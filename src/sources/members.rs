@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::verdict::{Reject, RejectCode};
-use crate::model::event::{ExternalId, Subject};
+use crate::model::event::{Address, AddressKind, ExternalId, Subject};
 use crate::model::{Email, SubjectKey};
 
 /// Longest text, in characters, where the format sets no other limit.
@@ -45,6 +45,26 @@ impl<'a> Members<'a> {
     /// Whether a member is there and not null.
     pub(super) fn is_present(&self, name: &str) -> bool {
         self.map.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// The members' names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.map.keys().map(String::as_str)
+    }
+
+    /// How a name is spelled here, where letter case does not count; two spellings of one name are refused.
+    pub(super) fn spelled<'n>(&self, name: &'n str) -> Result<&'n str, Reject>
+    where
+        'a: 'n,
+    {
+        let mut found = self.names().filter(|known| known.eq_ignore_ascii_case(name));
+        match (found.next(), found.next()) {
+            (Some(spelling), None) => Ok(spelling),
+            (Some(_), Some(_)) => {
+                Err(Reject::new(RejectCode::Ambiguous, format!("`{}` is there in two spellings", self.place(name))))
+            }
+            (None, _) => Ok(name),
+        }
     }
 
     /// A member as it is.
@@ -92,6 +112,23 @@ impl<'a> Members<'a> {
         Ok(items.iter().enumerate().map(move |(index, item)| (item, format!("{place}[{index}]"))))
     }
 
+    /// A member that is one or several: renderings of XML as JSON make a list only of what stands more than once.
+    pub(super) fn one_or_more(
+        &self,
+        name: &str,
+    ) -> Result<impl Iterator<Item = (&'a Value, String)> + use<'a>, Reject> {
+        let place = self.place(name);
+        let items = match self.map.get(name) {
+            None => &[],
+            Some(Value::Array(items)) => items.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+        };
+        if items.len() > ITEMS_MAX {
+            return Err(Reject::new(RejectCode::TooLong, format!("`{place}` has more than {ITEMS_MAX} items")));
+        }
+        Ok(items.iter().enumerate().map(move |(index, item)| (item, format!("{place}[{index}]"))))
+    }
+
     /// A member that is a text.
     pub(super) fn required_str(&self, name: &str, most: usize) -> Result<&'a str, Reject> {
         text(self.required(name)?, &self.place(name), most)
@@ -110,6 +147,24 @@ impl<'a> Members<'a> {
     /// A member that is a text, if it is there, owned.
     pub(super) fn optional_text(&self, name: &str, most: usize) -> Result<Option<String>, Reject> {
         Ok(self.optional_str(name, most)?.map(ToOwned::to_owned))
+    }
+
+    /// A member that is a text, if it is there and not blank: many exports write an empty text for what they do not have.
+    pub(super) fn filled_str(&self, name: &str) -> Result<Option<&'a str>, Reject> {
+        match self.map.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(blank)) if blank.trim().is_empty() => Ok(None),
+            Some(value) => text(value, &self.place(name), TEXT_MAX).map(Some),
+        }
+    }
+
+    /// A member that is an id: a text, or a whole number, which is the same one without its quotation marks.
+    pub(super) fn required_id(&self, name: &str) -> Result<String, Reject> {
+        let value = self.required(name)?;
+        match value.as_u64() {
+            Some(number) => Ok(number.to_string()),
+            None => text(value, &self.place(name), TEXT_MAX).map(ToOwned::to_owned),
+        }
     }
 
     /// A member that nobody needs: dropped unless it is a fit text.
@@ -161,26 +216,46 @@ impl<'a> Members<'a> {
         self.plausible(name, time).map(Some)
     }
 
+    /// A member that is a moment in seconds since 1970, if it is there. A fraction does not count.
+    pub(super) fn optional_seconds(&self, name: &str) -> Result<Option<Timestamp>, Reject> {
+        let Some(value) = self.map.get(name) else { return Ok(None) };
+        let number = value.as_f64().ok_or_else(|| wrong_type(&self.place(name), "a number of seconds"))?;
+        // What does not fit is cut to the largest number, which is no time.
+        let time = Timestamp::from_second(number as i64).ok();
+        let time = time.ok_or_else(|| self.invalid(name, "is not a time in seconds"))?;
+        self.plausible(name, time).map(Some)
+    }
+
     /// Refuses a moment outside the plausible years.
     pub(super) fn plausible(&self, name: &str, time: Timestamp) -> Result<Timestamp, Reject> {
-        if YEARS.contains(&jiff::tz::TimeZone::UTC.to_datetime(time).year()) {
-            Ok(time)
-        } else {
-            Err(self.invalid(name, &format!("lies outside the years {} to {}", YEARS.start(), YEARS.end())))
-        }
+        plausible_at(&self.place(name), time)
     }
 
     /// A member that is a civil date, if it is there.
     pub(super) fn optional_date(&self, name: &str) -> Result<Option<Date>, Reject> {
         let Some(text) = self.optional_str(name, TEXT_MAX)? else { return Ok(None) };
-        let date = matches_shape(text.as_bytes(), b"dddd-dd-dd").then(|| text.parse().ok()).flatten();
-        date.map(Some).ok_or_else(|| self.invalid(name, "is not a date YYYY-MM-DD"))
+        date(text).map(Some).ok_or_else(|| self.invalid(name, "is not a date YYYY-MM-DD"))
+    }
+
+    /// A work address, if the member is there and not blank.
+    pub(super) fn filled_work_email(&self, name: &str) -> Result<Option<Address>, Reject> {
+        let Some(_) = self.filled_str(name)? else { return Ok(None) };
+        Ok(Some(Address { value: self.required_email(name)?, kind: AddressKind::Work, primary: None }))
     }
 
     /// A member that is an address.
     pub(super) fn required_email(&self, name: &str) -> Result<Email, Reject> {
         email(self.required(name)?, &self.place(name))
     }
+}
+
+/// Refuses a moment outside the plausible years.
+pub(super) fn plausible_at(place: &str, time: Timestamp) -> Result<Timestamp, Reject> {
+    if YEARS.contains(&jiff::tz::TimeZone::UTC.to_datetime(time).year()) {
+        return Ok(time);
+    }
+    let detail = format!("`{place}` lies outside the years {} to {}", YEARS.start(), YEARS.end());
+    Err(Reject::new(RejectCode::InvalidValue, detail))
 }
 
 /// A text that is not empty, not too long and free of characters that act on what surrounds them.
@@ -205,6 +280,15 @@ pub(super) fn person_key(system: &str, tenant: &str, id: &str) -> Result<Subject
         return Err(Reject::new(RejectCode::TooLong, "tenant and id are too long for a person key"));
     }
     Ok(SubjectKey(key))
+}
+
+/// The id of an event that has none of its own, made of what tells it from others.
+pub(super) fn event_id(parts: &[&str]) -> Result<String, Reject> {
+    let id = parts.join(":");
+    if id.chars().count() > TEXT_MAX {
+        return Err(Reject::new(RejectCode::TooLong, "an id is too long"));
+    }
+    Ok(id)
 }
 
 /// Somebody of whom only the id in the source system is known.
@@ -238,6 +322,11 @@ fn acts_on_its_surroundings(character: char) -> bool {
             character,
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{061c}' | '\u{feff}'
         )
+}
+
+/// `YYYY-MM-DD` alone.
+pub(super) fn date(text: &str) -> Option<Date> {
+    matches_shape(text.as_bytes(), b"dddd-dd-dd").then(|| text.parse().ok()).flatten()
 }
 
 /// RFC 3339 alone: the parser behind it would also take other spellings of ISO 8601.

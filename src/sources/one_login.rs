@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::carrier::{Delivery, Element};
 use super::members::{self, Members, TEXT_MAX};
-use super::verdict::{Reading, Reject, RejectCode, Verdict};
-use super::{Adapter, Format, Rules, not_ours};
+use super::verdict::{Reading, Reject, Verdict};
+use super::{Adapter, Format, Rules, one_reading};
 use crate::model::event::{Action, Actor, ActorKind, PersonEvent, SourceRef, Subject};
 
 pub(super) const ADAPTER: Adapter = Adapter {
@@ -31,50 +31,28 @@ fn recognises(value: &Value) -> bool {
 }
 
 fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {
-    if let Some(reading) = not_ours(element, rules, recognises) {
-        return vec![reading];
-    }
-    let verdict = Members::of(element.value, "").and_then(|event| classify(&event, rules));
-    vec![Reading { element: element.place(), verdict: verdict.unwrap_or_else(Verdict::Reject) }]
+    one_reading(element, rules, recognises, |event| classify(event, rules))
 }
 
 fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
-    let kind = number(event, "event_type_id")?;
+    let kind = event.required_id("event_type_id")?;
     let Some((_, action)) = MEANINGS.iter().find(|(known, _)| *known == kind) else {
         return Ok(Verdict::Ignore { reason: "an event that is not about leaving".into(), about: None });
     };
-    let tenant = number(event, "account_id")?;
-    if rules.tenant.as_ref().is_some_and(|ours| *ours != tenant) {
-        return Err(Reject::new(RejectCode::OtherTenant, "`account_id` is not the source's `tenant`"));
-    }
-    let id = number(event, "user_id")?;
+    let tenant = rules.agreed_tenant(Some(&event.required_id("account_id")?), "account_id")?;
+    let id = event.required_id("user_id")?;
     let subject =
         Subject { display_name: event.text_if_fit("user_name"), ..members::known_as(SYSTEM, &tenant, "user_id", &id)? };
-    let source = SourceRef {
-        system: SYSTEM.to_owned(),
-        tenant,
-        event_type: format!("event_type_id {kind}"),
-        event_id: event.required_text("uuid", TEXT_MAX)?,
-        element: None,
-    };
+    let event_type = format!("event_type_id {kind}");
+    let source = SourceRef::new(SYSTEM, &tenant, &event_type, event.required_text("uuid", TEXT_MAX)?);
     let actor = Actor {
         kind: ActorKind::User,
-        id: number(event, "actor_user_id").ok(),
+        id: event.required_id("actor_user_id").ok(),
         email: None,
         name: event.text_if_fit("actor_user_name"),
     };
     let said = PersonEvent::new(*action, time(event)?, subject, source);
     Ok(Verdict::Event(Box::new(PersonEvent { actor: Some(actor), ..said })))
-}
-
-/// A whole number, which OneLogin writes as one or as a text.
-fn number(event: &Members<'_>, name: &str) -> Result<String, Reject> {
-    let value = event.required(name)?;
-    let text = match value.as_u64() {
-        Some(number) => number.to_string(),
-        None => members::text(value, &event.place(name), TEXT_MAX)?.to_owned(),
-    };
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { Ok(text) } else { Err(event.invalid(name, "is not a number")) }
 }
 
 /// `2026-05-29 14:03:11 UTC`, or RFC 3339.

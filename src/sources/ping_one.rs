@@ -63,8 +63,7 @@ fn activity(element: &Element<'_>, rules: &Rules) -> Result<Vec<Reading>, Reject
         verdict: tenant(&user, rules)
             .and_then(|tenant| {
                 let element = u32::try_from(index).ok();
-                let (event_type, event_id) = (kind.to_owned(), id.clone());
-                let source = SourceRef { system: SYSTEM.to_owned(), tenant, event_type, event_id, element };
+                let source = SourceRef { element, ..SourceRef::new(SYSTEM, &tenant, kind, id.clone()) };
                 let subject = subject(&user, &source.tenant)?;
                 let event = PersonEvent { actor: actor(&activity), ..PersonEvent::new(*action, at, subject, source) };
                 Ok(Verdict::Event(Box::new(event)))
@@ -76,12 +75,7 @@ fn activity(element: &Element<'_>, rules: &Rules) -> Result<Vec<Reading>, Reject
 
 /// The environment, which the configured one must agree with.
 fn tenant(user: &Members<'_>, rules: &Rules) -> Result<String, Reject> {
-    let named = user.object("environment")?.required_text("id", TEXT_MAX)?;
-    if rules.tenant.as_ref().is_some_and(|ours| *ours != named) {
-        let why = "`environment.id` is not the source's `tenant`";
-        return Err(Reject::new(RejectCode::OtherTenant, why));
-    }
-    Ok(named)
+    rules.agreed_tenant(Some(user.object("environment")?.required_str("id", TEXT_MAX)?), "environment.id")
 }
 
 /// The name of a user is the user name, which often is an address and need not be one.

@@ -43,6 +43,16 @@ pub enum Verdict {
     Reject(Reject),
 }
 
+impl Verdict {
+    pub(super) fn ignored(reason: &'static str) -> Self {
+        Self::Ignore { reason: reason.into(), about: None }
+    }
+
+    pub(super) fn event(event: PersonEvent) -> Self {
+        Self::Event(Box::new(event))
+    }
+}
+
 /// What an ignored element is about; for people to read, never to act on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About {
@@ -86,6 +96,8 @@ pub enum RejectCode {
     InvalidUtf8,
     /// Not one JSON document.
     MalformedJson,
+    /// Not one XML document, or one with a part that is never read.
+    MalformedXml,
     /// A key stands more than once in one object.
     DuplicateKey,
     /// A header that may stand once stands more often.
@@ -96,6 +108,14 @@ pub enum RejectCode {
     Ambiguous,
     /// The data is in an encoding that is not read.
     UnsupportedEncoding,
+    /// Framed for a schema registry in another way than the source is configured for, or not at all.
+    UnexpectedFraming,
+    /// The registry knows no schema of that id.
+    UnknownSchema,
+    /// The schema itself cannot be used.
+    UnusableSchema,
+    /// The value is not what its schema says.
+    Undecodable,
     /// A `schema_version` or `specversion` that is not known.
     UnknownVersion,
     /// An `action` that is not known.
@@ -116,21 +136,32 @@ pub enum RejectCode {
     MissingSubject,
     /// The record is another organisation's.
     OtherTenant,
+    /// A token that the issuer's keys did not sign, or not by a pinned algorithm.
+    BadSignature,
+    /// A token without the type, issuer or audience that is pinned, or one that is not signed at all.
+    Untrusted,
+    /// A token that was too old when it arrived.
+    Expired,
 }
 
 impl RejectCode {
     /// All, for the documentation and the metric's labels.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 28] = [
         Self::TooLarge,
         Self::TooManyElements,
         Self::TooDeep,
         Self::InvalidUtf8,
         Self::MalformedJson,
+        Self::MalformedXml,
         Self::DuplicateKey,
         Self::DuplicateHeader,
         Self::Unrecognised,
         Self::Ambiguous,
         Self::UnsupportedEncoding,
+        Self::UnexpectedFraming,
+        Self::UnknownSchema,
+        Self::UnusableSchema,
+        Self::Undecodable,
         Self::UnknownVersion,
         Self::UnknownAction,
         Self::MissingField,
@@ -141,6 +172,9 @@ impl RejectCode {
         Self::InvalidAddress,
         Self::MissingSubject,
         Self::OtherTenant,
+        Self::BadSignature,
+        Self::Untrusted,
+        Self::Expired,
     ];
 
     /// As it stands in dead letters and metrics.
@@ -151,11 +185,16 @@ impl RejectCode {
             Self::TooDeep => "too_deep",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::MalformedJson => "malformed_json",
+            Self::MalformedXml => "malformed_xml",
             Self::DuplicateKey => "duplicate_key",
             Self::DuplicateHeader => "duplicate_header",
             Self::Unrecognised => "unrecognised",
             Self::Ambiguous => "ambiguous",
             Self::UnsupportedEncoding => "unsupported_encoding",
+            Self::UnexpectedFraming => "unexpected_framing",
+            Self::UnknownSchema => "unknown_schema",
+            Self::UnusableSchema => "unusable_schema",
+            Self::Undecodable => "undecodable",
             Self::UnknownVersion => "unknown_version",
             Self::UnknownAction => "unknown_action",
             Self::MissingField => "missing_field",
@@ -166,6 +205,9 @@ impl RejectCode {
             Self::InvalidAddress => "invalid_address",
             Self::MissingSubject => "missing_subject",
             Self::OtherTenant => "other_tenant",
+            Self::BadSignature => "bad_signature",
+            Self::Untrusted => "untrusted",
+            Self::Expired => "expired",
         }
     }
 }

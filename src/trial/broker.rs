@@ -6,11 +6,9 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +19,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 
+use super::nursery::Nursery;
 use super::place::{Door, Place};
 use crate::kafka::KafkaSettings;
 
@@ -401,43 +400,4 @@ fn signal(child: &Child, signal: libc::c_int) -> io::Result<()> {
     // SAFETY: kill has no preconditions; the child is not waited for yet, so the id is still its own.
     let result = unsafe { libc::kill(pid, signal) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// A thread that starts children. The kernel kills them when the thread that started them ends, so it must be one
-/// that lives as long as the broker: not that of the test which needed it first.
-struct Nursery {
-    orders: Sender<(Command, Sender<io::Result<Child>>)>,
-}
-
-/// A command to start, and where its child goes.
-type Order = (Command, Sender<io::Result<Child>>);
-
-impl Nursery {
-    fn open() -> Self {
-        let (orders, inbox): (_, Receiver<Order>) = channel();
-        thread::spawn(move || {
-            for (mut command, answer) in inbox {
-                command.process_group(0);
-                #[expect(unsafe_code, reason = "only between fork and exec can a child ask to die with its parent")]
-                // SAFETY: prctl is safe to call between fork and exec, and nothing is allocated.
-                unsafe {
-                    command.pre_exec(|| {
-                        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0 {
-                            Ok(())
-                        } else {
-                            Err(io::Error::last_os_error())
-                        }
-                    });
-                }
-                let _ = answer.send(command.spawn());
-            }
-        });
-        Self { orders }
-    }
-
-    fn spawn(&self, command: Command) -> io::Result<Child> {
-        let (answer, child) = channel();
-        self.orders.send((command, answer)).map_err(io::Error::other)?;
-        child.recv().map_err(io::Error::other)?
-    }
 }

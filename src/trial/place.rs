@@ -147,7 +147,7 @@ log.segment.delete.delay.ms=1000
 }
 
 /// Ports that are free. One can be had only by letting it go again: an advertised address must be known before the start.
-fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+pub(super) fn free_ports(count: usize) -> io::Result<Vec<u16>> {
     let listeners: Vec<TcpListener> =
         (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
     listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()

@@ -153,6 +153,7 @@ pub(crate) fn full_event() -> PersonEvent {
         synthetic: true,
         resolved: false,
         urgent: true,
+        level: true,
     }
 }
 
@@ -198,6 +199,7 @@ pub(crate) fn minimal_event() -> PersonEvent {
         synthetic: false,
         resolved: true,
         urgent: false,
+        level: false,
     }
 }
 

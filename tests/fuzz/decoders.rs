@@ -3,6 +3,8 @@
 //!
 //! [`allocation`]: super::allocation
 
+#[path = "decoders/framed.rs"]
+mod framed;
 #[cfg(feature = "service")]
 #[path = "decoders/heroku.rs"]
 mod heroku;
@@ -29,6 +31,9 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "envelope", run: sources::envelope },
     Target { name: "canonical", run: sources::canonical },
     Target { name: "okta", run: sources::okta },
+    Target { name: "xml", run: sources::xml },
+    Target { name: "framed", run: framed::framed },
+    Target { name: "schema", run: framed::schema },
     Target { name: "event", run: records::event },
     Target { name: "state", run: records::state },
     Target { name: "command", run: records::command },

@@ -111,6 +111,20 @@ impl Bench {
         producer.flush(ANSWER).unwrap();
     }
 
+    /// One record of any bytes with a time of its own, in milliseconds.
+    pub(crate) fn send_bytes_at(&self, topic: &str, time: i64, value: &[u8]) {
+        let producer: BaseProducer = self.client().create().unwrap();
+        producer.send(BaseRecord::<[u8], [u8]>::to(topic).payload(value).timestamp(time)).unwrap();
+        producer.flush(ANSWER).unwrap();
+    }
+
+    /// A record in a batch that is compressed in this way.
+    pub(crate) fn send_compressed(&self, topic: &str, compression: &str, value: &[u8]) {
+        let producer: BaseProducer = self.client().set("compression.type", compression).create().unwrap();
+        producer.send(BaseRecord::to(topic).key("k").payload(value)).unwrap();
+        producer.flush(ANSWER).unwrap();
+    }
+
     /// A group's offset of partition 0.
     pub(crate) fn group_offset(&self, group: &str, topic: &str) -> Option<i64> {
         let consumer: BaseConsumer = self.client().set("group.id", group).create().unwrap();

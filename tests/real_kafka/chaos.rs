@@ -26,7 +26,7 @@ mod markers;
 #[path = "chaos/offsets.rs"]
 mod offsets;
 #[path = "chaos/proxy.rs"]
-mod proxy;
+pub(crate) mod proxy;
 #[path = "chaos/topics.rs"]
 mod topics;
 #[path = "chaos/verdict.rs"]

@@ -13,7 +13,7 @@ fn check(bench: &Bench, prefix: &str, topic: &str) -> (Option<i32>, Vec<Value>) 
     let folder = tempfile::tempdir().unwrap();
     let config = format!(
         "config_version = 1\n[heroku]\napi_url = \"http://127.0.0.1:1\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
-         prefix = \"{prefix}\"\ncreate_topics = false\n[people]\ncompany_domains = [\"larkspur.example\"]\n\
+         prefix = \"{prefix}\"\ncreate_topics = false\n[schema_registries.main]\nurl = \"http://127.0.0.1:1\"\n[people]\ncompany_domains = [\"larkspur.example\"]\n\
          [[sources]]\nname = \"hr\"\ntopic = \"{topic}\"\nformat = \"canonical\"\ntenant = \"larkspur\"\n",
         bench.bootstrap_servers()
     );
@@ -52,6 +52,9 @@ fn check_tries_every_right_and_disturbs_nobody() {
     assert_eq!(topics.iter().filter(|(verdict, _)| *verdict == "good").count(), 6, "{topics:?}");
     assert!(topics.iter().any(|(verdict, what)| *verdict == "doubtful" && what.contains("has 1 replicas")));
     assert_eq!(about(&findings, "source hr"), [("good", format!("topic {source} can be read, 3 partitions").as_str())]);
+    let registry = about(&findings, "schema registry main");
+    assert!(registry.len() == 1 && registry[0].0 == "wrong", "{registry:?}");
+    assert!(registry[0].1.starts_with("http://127.0.0.1:1: "), "{registry:?}");
     assert_eq!(
         about(&findings, "heroku"),
         [("wrong", "no Heroku token: set heroku.token_file, or the variable HEROKU_API_KEY")]

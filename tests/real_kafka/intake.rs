@@ -61,7 +61,7 @@ impl Running {
             own_settings: bench.settings.clone(),
             names: bench.names.clone(),
             instance: instance.to_owned(),
-            sources: vec![IntakeSource { topic: topic.to_owned(), rules, start }],
+            sources: vec![IntakeSource { topic: topic.to_owned(), rules, registry: None, keys: None, start }],
             keep: Keep::Record,
             metrics: Metrics::default(),
             figures: Arc::clone(&figures),
@@ -263,5 +263,18 @@ fn an_outage_of_the_bus_is_waited_out() {
     bench.own_broker().start_again().unwrap();
     send(&bench.settings, &topic, &[record(&leaver(2))]).unwrap();
     watch.until("the second", |seen| ids(seen) == expected([1, 2]));
+    intake.stop();
+}
+
+#[test]
+fn whatever_way_kafka_compresses_is_read() {
+    let Some(bench) = Bench::new("whatever_way_kafka_compresses_is_read") else { return };
+    let topic = source_topic(&bench, 1);
+    for (number, compression) in ["none", "gzip", "snappy", "lz4", "zstd"].into_iter().enumerate() {
+        bench.send_compressed(&topic, compression, &leaver(number).into_bytes());
+    }
+    let intake = Running::start(&bench, &topic, "a", StartAt::Earliest);
+    let mut watch = Watch::new(&bench, &bench.names.events);
+    watch.until("one event of each", |seen| ids(seen) == expected(0..5));
     intake.stop();
 }

@@ -22,6 +22,7 @@ pub(crate) struct Play {
     pub(crate) simulator: Simulator,
     pub(crate) names: TopicNames,
     pub(crate) kafka: KafkaSettings,
+    config: Config,
     statusz: String,
     /// Before the runtime: a test that fails must not wait for a service that nobody stops.
     stop: DropGuard,
@@ -41,25 +42,33 @@ impl Play {
         let broker = Embedded::start().unwrap();
         let (names, kafka) = (TopicNames::new(PREFIX), broker.settings());
         broker.create_topics(&names).unwrap();
-        broker.create_topic(&format!("{PREFIX}leavers"), 1).unwrap();
+        for source in ["leavers", "tokens"] {
+            broker.create_topic(&format!("{PREFIX}{source}"), 1).unwrap();
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let simulator = runtime.block_on(Simulator::start_local(world, Options::default())).unwrap();
         simulator.set_faults(rules(faults));
         let text = stage::configuration(kafka.bootstrap_servers(), PREFIX, &simulator.url(), "one") + more;
         let environment = Environment::of([("HEROKU_DEPROVISIONER__HEROKU__TOKEN", TOKEN)]);
         let config = Config::parse("the test's configuration", &text, &environment).unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let statusz = format!("http://{}/statusz", listener.local_addr().unwrap());
-        let stop = CancellationToken::new();
-        let ended = stop.clone();
-        let service = runtime.spawn(async move {
-            service::run(&config, Topics::Given, Some(listener), Metrics::default(), ended).await
-        });
-        Self { simulator, names, kafka, statusz, stop: stop.drop_guard(), service, runtime, _broker: broker }
+        let (statusz, stop, service) = start(&runtime, config.clone());
+        Self { simulator, names, kafka, config, statusz, stop, service, runtime, _broker: broker }
+    }
+
+    /// Stops the service in order, and starts it anew.
+    pub(crate) fn restart(mut self) -> Self {
+        drop(self.stop);
+        self.runtime.block_on(self.service).unwrap().unwrap();
+        (self.statusz, self.stop, self.service) = start(&self.runtime, self.config.clone());
+        self
     }
 
     pub(crate) fn say(&self, records: &[OutgoingRecord]) {
-        send(&self.kafka, &format!("{PREFIX}leavers"), records).unwrap();
+        self.say_on(&format!("{PREFIX}leavers"), records);
+    }
+
+    pub(crate) fn say_on(&self, topic: &str, records: &[OutgoingRecord]) {
+        send(&self.kafka, topic, records).unwrap();
     }
 
     pub(crate) fn set_faults(&self, faults: serde_json::Value) {
@@ -93,6 +102,16 @@ impl Play {
         self.runtime.shutdown_background();
         (self.simulator, outcomes)
     }
+}
+
+fn start(runtime: &Runtime, config: Config) -> (String, DropGuard, JoinHandle<Result<(), ServiceError>>) {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let statusz = format!("http://{}/statusz", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let ended = stop.clone();
+    let service = runtime
+        .spawn(async move { service::run(&config, Topics::Given, Some(listener), Metrics::default(), ended).await });
+    (statusz, stop.drop_guard(), service)
 }
 
 fn rules(faults: serde_json::Value) -> Vec<Rule> {

@@ -2,8 +2,9 @@
 //! exactly as the intake would write it.
 
 use std::io::Write;
+use std::sync::Arc;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::json;
 
 use super::fetch;
@@ -13,12 +14,14 @@ use crate::clock;
 use crate::commands::give::{command, give};
 use crate::commands::kafka_access::{OwnTopics, failure};
 use crate::commands::page::paragraph;
+use crate::commands::schema;
 use crate::config::{Cluster, Config, Environment, OPERATOR_SOURCE};
 use crate::engine::case::case_id;
 use crate::exit::Exit;
+use crate::jwks;
 use crate::kafka::{self, IntakeSource, KafkaSettings, OutgoingRecord, TopicRecord, record_sha256};
 use crate::model::command::Act;
-use crate::model::event::{Authenticity, Normalised, Origin};
+use crate::model::event::{Normalised, Origin};
 use crate::sources::{self, Header, Reading, Record, Rules, Verdict};
 use crate::telemetry::trace::TRACEPARENT;
 use crate::wire;
@@ -43,7 +46,7 @@ pub(super) fn run(
             letter.origin()
         );
     }
-    let outcome = read(&letter, &record, &rules, &digest);
+    let outcome = read(config, &letter, &record, &rules, &digest)?;
     if !outcome.events.is_empty() {
         let records: Vec<OutgoingRecord> = outcome.events.iter().map(outgoing).collect();
         kafka::send(&topics.settings, &topics.names.events, &records).map_err(failure)?;
@@ -60,7 +63,16 @@ fn rules<'c>(config: &'c Config, topics: &OwnTopics, letter: &Letter) -> anyhow:
         return Ok((IntakeSource::operator(&topics.names).rules, &config.kafka.cluster));
     }
     match config.sources.iter().find(|source| source.name == name) {
-        Some(source) => Ok((source.rules(), config.cluster_of(source).1)),
+        Some(source) => {
+            let mut rules = source.rules();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let keys = runtime.block_on(jwks::read_once(source));
+            let keys = keys.map_err(anyhow::Error::from).context("the issuer's keys cannot be read");
+            if let Some(keys) = keys.context(Exit::Unreachable)? {
+                rules.tokens.trust.with_keys(Arc::new(keys));
+            }
+            Ok((rules, config.cluster_of(source).1))
+        }
         None if [&topics.names.events, &topics.names.commands].iter().any(|topic| *topic == letter.says("topic")) => {
             Err(anyhow!(
                 "the record is from {}, a topic that the service alone reads: order or publish again what it meant",
@@ -101,7 +113,13 @@ struct Replayed {
 }
 
 /// Reads the record, and takes of it what the letter is about; other elements were taken in at the time.
-fn read(letter: &Letter, record: &TopicRecord, rules: &Rules, digest: &str) -> Replayed {
+fn read(
+    config: &Config,
+    letter: &Letter,
+    record: &TopicRecord,
+    rules: &Rules,
+    digest: &str,
+) -> anyhow::Result<Replayed> {
     let headers: Vec<Header<'_>> =
         record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
     let raw = Record {
@@ -110,7 +128,14 @@ fn read(letter: &Letter, record: &TopicRecord, rules: &Rules, digest: &str) -> R
         headers: &headers,
         arrived_at: record.written_at,
     };
-    let readings = sources::read(&raw, rules);
+    let schema = match sources::schema_of(&raw, rules) {
+        Some(id) => schema::ask(config, &rules.name, id)?,
+        None => None,
+    };
+    let readings = match schema {
+        Some(schema) => sources::read_by(&schema, &raw, rules),
+        None => sources::read(&raw, rules),
+    };
     let element = letter.says("element");
     let is_meant = |reading: &Reading| element.is_empty() || reading.element == element;
     // Read in another way now, it may have other elements. A repeated one is known to the worker.
@@ -130,14 +155,14 @@ fn read(letter: &Letter, record: &TopicRecord, rules: &Rules, digest: &str) -> R
                     element: reading.element,
                     record_sha256: digest.to_owned(),
                     received_at: clock::now(),
-                    authenticity: Authenticity::TopicAcl,
+                    authenticity: rules.tokens.trust.authenticity(),
                 };
                 let traceparent = record.header(TRACEPARENT).map(str::to_owned);
                 replayed.events.push(Normalised { event: *event, origin, traceparent });
             }
         }
     }
-    replayed
+    Ok(replayed)
 }
 
 fn outgoing(normalised: &Normalised) -> OutgoingRecord {

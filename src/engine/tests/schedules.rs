@@ -75,6 +75,21 @@ fn a_departure_that_comes_early_ends_the_same_case() {
 }
 
 #[test]
+fn a_departure_whose_day_nobody_tells_waits_for_the_word_that_it_has_come() {
+    let mut story = Story::new(policy());
+    story.says(1, "recorded", Action::Schedule, None);
+    story.says(2, "recorded too", Action::Schedule, None);
+    story.passes(DAY * 20);
+    assert!(story.heroku.removals.is_empty());
+    story.says(1, "effective", Action::Deprovision, None);
+    story.says(2, "taken back", Action::Cancel, None);
+    story.passes(minutes(5));
+    let mut results = story.results();
+    results.sort();
+    assert_eq!(results, [CaseResult::Cancelled, CaseResult::Cancelled, CaseResult::Removed]);
+}
+
+#[test]
 fn a_clock_that_jumps_begins_no_departure() {
     let mut story = Story::new(policy());
     let day = story.now + DAY;

@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use crate::trouble::Trouble;
+
 /// Figures of all sources of one intake.
 #[derive(Debug, Default)]
 pub struct Figures {
@@ -22,6 +24,8 @@ pub struct SourceFigures {
     pub elements: BTreeMap<&'static str, u64>,
     /// When the last record was read.
     pub last_record_at: Option<Timestamp>,
+    /// Why no record is read: what one needs from outside cannot be had.
+    pub waiting: Option<Trouble>,
 }
 
 impl Figures {
@@ -30,13 +34,18 @@ impl Figures {
         self.joined.load(Ordering::Relaxed)
     }
 
-    /// The figures of each source that a record was read from, by name.
+    /// The figures of each source of which something is known, by name.
     pub fn sources(&self) -> BTreeMap<String, SourceFigures> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn set_joined(&self, joined: bool) {
         self.joined.store(joined, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_waiting(&self, source: &str, waiting: Option<Trouble>) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.entry(source.to_owned()).or_default().waiting = waiting;
     }
 
     pub(super) fn add(&self, source: &str, more: &SourceFigures) {

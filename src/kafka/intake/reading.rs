@@ -5,13 +5,14 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tracing::{info, warn};
 
 use super::figures::SourceFigures;
+use super::waiting::{Found, Need, Wanted};
 use super::{Intake, IntakeSource};
 use crate::clock;
 use crate::kafka::delivery::{Deliveries, Target, headers};
 use crate::kafka::digest;
 use crate::kafka::names::PARTITION;
-use crate::model::event::{Authenticity, Normalised, Origin};
-use crate::sources::{self, Header, Reading, Record, Verdict};
+use crate::model::event::{Normalised, Origin};
+use crate::sources::{self, Header, Reading, Record, Rules, Verdict};
 use crate::telemetry::trace::{self, TRACEPARENT};
 use crate::wire::{Keep, Refused, dead_letter, event_record};
 
@@ -23,6 +24,8 @@ const REJECT: &str = "reject";
 /// Reads the records of all sources of one intake, and counts.
 pub(super) struct Desk<'a> {
     intake: &'a Intake,
+    /// How the records of each source are read, with the newest keys.
+    rules: Vec<Rules>,
     /// Since the last report, for each source.
     counts: Vec<SourceFigures>,
     /// The source of the record before: records come in runs.
@@ -31,7 +34,12 @@ pub(super) struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     pub(super) fn new(intake: &'a Intake) -> Self {
-        Self { intake, counts: vec![SourceFigures::default(); intake.sources.len()], last: 0 }
+        Self {
+            intake,
+            rules: intake.sources.iter().map(|source| source.rules.clone()).collect(),
+            counts: vec![SourceFigures::default(); intake.sources.len()],
+            last: 0,
+        }
     }
 
     /// Index of the source that a topic belongs to.
@@ -39,13 +47,26 @@ impl<'a> Desk<'a> {
         self.intake.sources.iter().position(|source| source.topic == topic)
     }
 
-    /// Reads a record and hands what comes of it to the producer. Returns the index of its source.
-    pub(super) fn read(&mut self, record: &BorrowedMessage<'_>, producer: &mut Deliveries) -> Option<usize> {
+    /// Index of the source that a record belongs to.
+    pub(super) fn source_of_record(&mut self, record: &BorrowedMessage<'_>) -> Option<usize> {
         let topic = record.topic();
         if self.intake.sources.get(self.last).is_none_or(|source| source.topic != topic) {
             self.last = self.source_of(topic)?;
         }
-        let source = &self.intake.sources[self.last];
+        Some(self.last)
+    }
+
+    /// Reads a record of a source and hands what comes of it to the producer; or, when something that it needs is not at
+    /// hand, does nothing and says what to wait for. `seen_at` is when it was first looked at; `None` = now.
+    pub(super) fn read(
+        &mut self,
+        index: usize,
+        record: &BorrowedMessage<'_>,
+        seen_at: Option<Timestamp>,
+        producer: &mut Deliveries,
+    ) -> Result<(), Wanted> {
+        let topic = record.topic();
+        let source = &self.intake.sources[index];
         let headers: Vec<Header<'_>> = record
             .headers()
             .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
@@ -53,8 +74,24 @@ impl<'a> Desk<'a> {
         let millis = record.timestamp().to_millis();
         let arrived_at = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         let raw = Record { key: record.key(), value: record.payload(), headers: &headers, arrived_at };
-        let readings = sources::read(&raw, &source.rules);
-        let counts = &mut self.counts[self.last];
+        let rules = &mut self.rules[index];
+        let found = match Need::of(&raw, source, rules) {
+            Some(need) => {
+                let seen_at = seen_at.unwrap_or_else(clock::now);
+                let wanted = Wanted { need, written_at: arrived_at, seen_at };
+                Some(wanted.look_up(source).ok_or(wanted)?)
+            }
+            None => None,
+        };
+        let readings = match found {
+            Some(Found::Schema(schema)) => sources::read_by(&schema, &raw, rules),
+            Some(Found::Keys(keys)) => {
+                rules.tokens.trust.with_keys(keys);
+                sources::read(&raw, rules)
+            }
+            None => sources::read(&raw, rules),
+        };
+        let counts = &mut self.counts[index];
         counts.records += 1;
         let mut says_something = false;
         for reading in &readings {
@@ -66,7 +103,7 @@ impl<'a> Desk<'a> {
             let place = Place { topic, partition: record.partition(), offset: record.offset() };
             self.write(source, place, &raw, readings, producer);
         }
-        Some(self.last)
+        Ok(())
     }
 
     fn write(
@@ -99,7 +136,7 @@ impl<'a> Desk<'a> {
                         element: reading.element,
                         record_sha256: record_sha256.clone(),
                         received_at,
-                        authenticity: Authenticity::TopicAcl,
+                        authenticity: source.rules.tokens.trust.authenticity(),
                     };
                     let normalised = Normalised { event: *event, origin, traceparent: traceparent.clone() };
                     let message = event_record(&normalised);

@@ -66,13 +66,7 @@ pub(super) fn read(element: &Element<'_>, rules: &Rules) -> Result<Vec<Reading>,
     let entry = Entry {
         meaning: *meaning,
         occurred_at,
-        source: SourceRef {
-            system: SYSTEM.to_owned(),
-            tenant,
-            event_type: activity.to_owned(),
-            event_id: audit.required_text("id", TEXT_MAX)?,
-            element: None,
-        },
+        source: SourceRef::new(SYSTEM, &tenant, activity, audit.required_text("id", TEXT_MAX)?),
         actor: actor(&audit),
         correlation_id: audit.text_if_fit("correlationId"),
     };

@@ -53,7 +53,7 @@ pub(super) fn read(element: &Element<'_>, rules: &Rules) -> Result<Vec<Reading>,
     };
     let subject = known_by(id, &tenant)?;
     let event_type = format!("notification.{change}");
-    let source = SourceRef { system: SYSTEM.to_owned(), tenant, event_type, event_id, element: None };
+    let source = SourceRef::new(SYSTEM, &tenant, &event_type, event_id);
     let event = PersonEvent::new(action, occurred_at, subject, source);
     Ok(vec![Reading { element: element.place(), verdict: Verdict::Event(Box::new(event)) }])
 }

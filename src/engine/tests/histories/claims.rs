@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::judge::{BUDGET, COVERAGE, ENDS, GONE, Judge, Known, Looks, ONE_END, TRUTH, Violation, broken};
 use super::play::{History, Said};
-use super::step::OBSERVING;
+use super::step::{OBSERVING, When};
 use super::truth::{Human, is_too_old, must_be_removed};
 use super::world::{LAG_MAX, ME, PROTECTED, PSEUDO, Place, TEAMS, World, account, address};
 use crate::engine::case::Phase;
@@ -355,7 +355,11 @@ impl Judge {
             | HoldReason::CircuitOpen => false,
             HoldReason::Suspended => said(&|it| it.word.action == Action::Suspend),
             HoldReason::EventTooOld => said(&is_too_old),
-            HoldReason::UnknownDate => said(&|it| it.word.when == super::step::When::Nowhere),
+            HoldReason::UnknownDate => said(&|it| match it.word.when {
+                When::Nowhere => true,
+                When::AsStated => it.word.action == Action::Schedule,
+                When::InMinutes(_) | When::OnDay { .. } => false,
+            }),
             HoldReason::UnresolvedPerson => human.addresses.is_empty(),
             HoldReason::LastHumanAdmin => grants.iter().filter(|it| it.decision == Decision::Hold).any(|held| {
                 let team = held.grant.parent.team().map(|id| super::world::number(id.0)).unwrap_or_default();

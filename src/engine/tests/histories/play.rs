@@ -231,6 +231,7 @@ impl History {
             synthetic: word.synthetic,
             resolved: word.address > 0,
             urgent: word.urgent,
+            level: false,
         }
     }
 

@@ -217,6 +217,7 @@ impl fmt::Display for Word {
         };
         write!(f, "{} says (e{}): {} {action}", SOURCES[usize::from(self.source)], self.id, person(self.subject))?;
         match self.when {
+            When::AsStated if self.action == Action::Schedule => write!(f, ", and not when")?,
             When::AsStated => {}
             When::InMinutes(minutes) if minutes < 0 => write!(f, ", since {} ago", span(minutes.unsigned_abs() * 60))?,
             When::InMinutes(minutes) => write!(f, ", in {}", span(minutes.unsigned_abs() * 60))?,
