@@ -488,9 +488,8 @@ mod tests {
             let mut event = event(key, day, "a@larkspur.example");
             (event.action, event.level, event.occurred_at) = (action, level, day.parse().unwrap());
             let found = them.recognise(&event, Some(event.occurred_at), &policy());
-            let person = &them.people[&found.person];
-            let everybody = person.statements.keys().cloned().collect();
-            let left = person.has_left(&everybody, "2026-06-01T00:00:00Z".parse().unwrap());
+            let sources = ["db", "hr"].map(|system| format!("{system}:larkspur")).into();
+            let left = them.people[&found.person].has_left(&sources, "2026-06-01T00:00:00Z".parse().unwrap());
             (found.unchanged, left)
         };
         assert_eq!(told("db:larkspur:1", "2026-05-01T00:00:00Z", Action::Cancel, true), (true, false));
