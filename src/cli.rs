@@ -50,6 +50,8 @@ pub enum Command {
     Offboard(OffboardArgs),
     /// Show how a record would be read; no Kafka, no Heroku
     Explain(ExplainArgs),
+    /// List the formats that are read, and what each needs
+    Sources(SourcesArgs),
     /// List and show cases, and decide about them
     #[command(subcommand)]
     Cases(CasesCommand),
@@ -167,6 +169,16 @@ pub struct OffboardArgs {
     /// How long to follow it
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = parse_duration, requires = "wait")]
     pub wait_at_most: SignedDuration,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sources`: list the formats that are read, and what each needs
+#[derive(Debug, Args)]
+#[command(after_help = "\
+`explain FILE` tells which of them reads a record that you have.")]
+pub struct SourcesArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -22,6 +22,7 @@ pub mod pause;
 pub mod plan;
 mod schema;
 pub mod serve;
+pub mod sources;
 pub mod state;
 
 use std::io::Write;
@@ -44,6 +45,7 @@ pub fn run(cli: Cli, environment: &Environment, out: &mut dyn Write) -> anyhow::
         Command::Plan(args) => plan::run(&args, file, environment, out),
         Command::Offboard(args) => offboard::run(&args, file, environment, out),
         Command::Explain(args) => explain::run(&args, file, environment, out),
+        Command::Sources(args) => sources::run(&args, out),
         Command::Cases(command) => cases::run(&command, file, environment, out),
         Command::Pause(args) => pause::pause(&args, file, environment, out),
         Command::Resume(args) => pause::resume(&args, file, environment, out),

@@ -17,6 +17,7 @@ pub mod auth0;
 pub mod bamboohr;
 pub mod canonical;
 mod carrier;
+pub mod catalogue;
 mod dates;
 pub mod debezium;
 mod document;

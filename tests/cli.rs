@@ -268,3 +268,16 @@ fn explain_refuses_the_tenant_of_another_organisation() {
     let code = |file| run(folder.path(), &["explain", "--source", "okta", file]).status.code();
     assert_eq!((code("ours.json"), code("theirs.json")), (Some(0), Some(65)));
 }
+
+#[test]
+fn sources_lists_every_format_within_80_columns() {
+    let folder = folder();
+    let page = out(&run(folder.path(), &["sources"]));
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+    let json: serde_json::Value = serde_json::from_slice(&run(folder.path(), &["sources", "--json"]).stdout).unwrap();
+    let formats: Vec<&str> = json.as_array().unwrap().iter().map(|it| it["format"].as_str().unwrap()).collect();
+    assert!(formats.contains(&"okta") && formats.contains(&"mapping"), "{formats:?}");
+    for format in formats {
+        assert!(page.lines().any(|line| line.split_whitespace().next() == Some(format)), "{format}\n{page}");
+    }
+}

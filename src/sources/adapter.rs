@@ -70,6 +70,11 @@ impl Format {
         ADAPTERS.iter().map(|adapter| adapter.name)
     }
 
+    /// Every format that a configuration may name.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        ADAPTERS.iter().map(|adapter| adapter.format)
+    }
+
     /// The format of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         ADAPTERS.iter().find(|adapter| adapter.name == name).map(|adapter| adapter.format)
