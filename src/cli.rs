@@ -177,6 +177,9 @@ pub struct OffboardArgs {
 /// `sources`: list the formats that are read, and what each needs
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Example:
+  heroku-deprovisioner sources --json | jq -r '.[].format'
+
 `explain FILE` tells which of them reads a record that you have.")]
 pub struct SourcesArgs {
     /// Print JSON
