@@ -139,3 +139,14 @@ fn a_schema_that_is_none_says_what_is_wrong() {
     let deep = format!("{}{}", "message M {".repeat(100_000), "}".repeat(100_000));
     assert!(wrong(&SchemaText { text: deep, ..schema() }).contains("no Protobuf schema"));
 }
+
+#[test]
+fn a_long_text_in_a_schema_does_not_use_up_the_stack() {
+    let long = "x".repeat(200_000);
+    let text = format!("syntax = \"proto3\"; message M {{ optional bool a = 1 [json_name = \"{long}\"]; }}");
+    Protobuf::compile(&SchemaText { text, ..schema() }).unwrap();
+    let text = format!("import \"{long}\";");
+    assert!(Protobuf::compile(&SchemaText { text, ..schema() }).is_err());
+    let text = format!("syntax = \"proto3\"; {} {}", "message M { ".repeat(10_000), "} ".repeat(10_000));
+    assert!(Protobuf::compile(&SchemaText { text, ..schema() }).is_err());
+}
