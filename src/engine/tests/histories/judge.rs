@@ -349,6 +349,12 @@ impl Judge {
         let day = SignedDuration::from_hours(24);
         // What is swept after a day is swept once an hour.
         let counted = |at: &Timestamp| within(*at, day + SignedDuration::from_hours(1));
+        // Who began anew in the hour in which the first beginning may or may not have been swept: it is now.
+        if !self.begun.get(&person).is_some_and(counted)
+            && let Some(again) = self.goes_on.remove(&person)
+        {
+            self.begun.insert(person, again);
+        }
         if !started && !self.begun.get(&person).is_some_and(counted) {
             for (span, cap) in [
                 (SignedDuration::from_hours(1), setup.policy.max_people_per_hour),
@@ -364,8 +370,8 @@ impl Judge {
             self.goes_on.entry(person).or_insert(now);
         }
         if !self.begun.get(&person).is_some_and(counted) {
-            let again = self.goes_on.remove(&person);
-            self.begun.insert(person, again.unwrap_or(now));
+            self.goes_on.remove(&person);
+            self.begun.insert(person, now);
             if free {
                 self.freed.insert(person);
             }
