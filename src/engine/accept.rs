@@ -173,8 +173,10 @@ impl Engine {
     /// Waits for the day.
     fn put_off(&mut self, now: Timestamp, id: CaseId, at: Timestamp) {
         let Some(case) = self.cases.get_mut(&id) else { return };
-        if case.parked.is_none() {
+        if !matches!(case.phase, Phase::Parked) {
+            // Whom the address leads to is asked anew on that day.
             case.phase = Phase::Scheduled { due: at };
+            case.parked = None;
         }
         case.ordinal = case.ordinal.saturating_add(1);
         self.takes_effect(id, at);

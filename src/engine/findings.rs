@@ -289,19 +289,14 @@ impl Engine {
         present.retain(|id, _| case.revocations.iter().all(|known| known.grant.id != *id));
         // Found only now: an invitation that was accepted meanwhile, a grant that took the place of another.
         for grant in present.into_values() {
-            if case.leaver().is_bound_to_another(&grant) {
-                // The address has changed hands since it was bound. A scan tells for sure, and holds.
-                case.phase = Phase::Scanning { due: now };
-                changed = true;
-                continue;
-            }
-            if let Some(account) = grant.account.filter(|account| !case.accounts.contains_key(account)) {
-                if self.protected_accounts.contains(&account) || self.me.as_ref().is_some_and(|me| me.id == account) {
+            if grant.account.is_some_and(|account| !case.accounts.contains_key(&account)) {
+                // Whose account it is, one list cannot tell: another may show the address at somebody else's. A scan
+                // sees all of them, and binds or holds.
+                if matches!(case.phase, Phase::Working) {
                     case.phase = Phase::Scanning { due: now };
                     changed = true;
-                    continue;
                 }
-                case.accounts.insert(account, grant.email.clone());
+                continue;
             }
             if let (Surface::TeamMembership, Some(team), Entries::Team { members, .. }) =
                 (grant.surface, grant.parent.team(), &read.entries)

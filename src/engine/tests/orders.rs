@@ -8,7 +8,7 @@ use crate::engine::fixtures::{event, policy};
 use crate::engine::plan::plan_id;
 use crate::engine::policy::Policy;
 use crate::model::command::Act;
-use crate::model::event::Action;
+use crate::model::event::{Action, IdentityChange};
 use crate::model::outcome::{CaseResult, HoldReason, Mode, OutcomeKind};
 use crate::model::{CaseId, PlanId};
 
@@ -206,6 +206,28 @@ fn an_account_that_a_later_list_shows_is_bound_too() {
     story.passes(minutes(2));
     assert_eq!(story.reasons(), BTreeSet::from([HoldReason::AccountChanged]));
     assert!(story.heroku.apps[&1].1.contains(&1));
+}
+
+#[test]
+fn two_accounts_with_one_address_are_held_also_when_only_a_list_shows_them() {
+    let mut story = Story::new(policy());
+    let mut renamed = event("hr:larkspur:1", "e0", email(1).expose());
+    renamed.action = Action::IdentityUpdate;
+    renamed.identity_change = Some(IdentityChange { from: email(1), to: email(77) });
+    story.hears(renamed);
+    story.heroku.renamed.insert(1, 77);
+    story.heroku.stubborn.insert(1);
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    // Bound by the new address; now it is back at the old one, which another account carries too.
+    story.heroku.renamed.clear();
+    story.heroku.renamed.insert(3, 1);
+    story.heroku.members.get_mut(&1).unwrap().push((3, "member"));
+    story.passes(minutes(5));
+    assert!(story.heroku.members[&1].contains(&(3, "member")));
+    assert!(story.reasons().contains(&HoldReason::AmbiguousAccount), "{:?}", story.reasons());
 }
 
 #[test]

@@ -264,3 +264,19 @@ fn a_stay_that_another_source_does_not_share_puts_off_what_has_begun() {
     story.passes(DAY / 2);
     assert_eq!(story.heroku.removals.len(), removals);
 }
+
+#[test]
+fn a_new_day_holds_also_for_a_case_that_waited_for_whom_the_address_leads_to() {
+    let mut story = Story::new(policy());
+    story.heroku.renamed.insert(3, 1);
+    story.heroku.members.get_mut(&1).unwrap().push((3, "member"));
+    story.says(1, "e1", Action::Schedule, Some(story.now + minutes(1)));
+    story.passes(minutes(5));
+    assert_eq!(story.reasons(), BTreeSet::from([HoldReason::AmbiguousAccount]));
+    story.says(1, "e2", Action::Schedule, Some(story.now + DAY));
+    story.heroku.renamed.clear();
+    story.passes(DAY / 2);
+    assert!(story.heroku.removals.is_empty() && story.reasons().is_empty());
+    story.passes(DAY);
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}

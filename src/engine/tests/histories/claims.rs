@@ -69,9 +69,10 @@ impl Judge {
         }
         let known = self.cases.get_mut(&record.case).expect("told first");
         known.revoked.insert(grant.grant_id);
-        let (mut accounts, place) = (self.accounts(at, record), place_of(grant));
+        let (mut accounts, place) = (self.accounts(at.heroku.now(), record), place_of(grant));
         let opened = self.cases[&record.case].opened;
-        let alone = accounts.len() == 1;
+        let since_then = at.heroku.between(opened - LAG_MAX, at.now);
+        let alone = since_then.flat_map(|world| self.accounts(world, record)).collect::<BTreeSet<_>>().len() == 1;
         accounts.retain(|account| !at.moved(opened, *account));
         let Some(place) = place else { return Ok(()) };
         // Whose it was is not in the record: of the person's accounts none may have kept the place all along.
@@ -93,11 +94,11 @@ impl Judge {
         Ok(())
     }
 
-    /// Accounts that carry an address of the human now.
-    fn accounts(&self, at: &Looks, record: &OutcomeRecord) -> BTreeSet<u8> {
+    /// Accounts that carry an address of the human.
+    fn accounts(&self, world: &World, record: &OutcomeRecord) -> BTreeSet<u8> {
         let Some(human) = self.human(record.case) else { return BTreeSet::new() };
-        let world = at.heroku.now();
-        (1..=u8::MAX).filter(|account| human.addresses.contains(&world.address_of(*account))).collect()
+        let may_carry = human.addresses.iter().chain(world.renamed.keys()).copied();
+        may_carry.filter(|account| *account > 0 && human.addresses.contains(&world.address_of(*account))).collect()
     }
 
     pub(super) fn closes(&mut self, at: &Looks, record: &OutcomeRecord, closed: &CaseClosed) -> Result<(), Violation> {

@@ -141,7 +141,7 @@ impl Judge {
     pub(super) fn commits(&mut self, events: &[Said]) {
         self.humans.hear(events);
         for (gone, into) in std::mem::take(&mut self.humans.merged) {
-            for begun in self.begun_of_team.values_mut().chain([&mut self.begun]) {
+            for begun in self.begun_of_team.values_mut().chain([&mut self.begun, &mut self.goes_on]) {
                 if let Some(at) = begun.remove(&gone) {
                     let known = begun.entry(into).or_insert(at);
                     *known = at.max(*known);
@@ -309,7 +309,10 @@ impl Judge {
             let says = |it: &Said| it.word.action != Action::Suspend;
             let last = super::truth::newest(human, events, founder.word.source, says);
             let begun = [Some(founder), last].map(|it| it.and_then(super::truth::effective));
-            begun.iter().all(|at| at.is_some_and(|at| at <= now))
+            // Somebody took the word back, and another source names a day.
+            let put_off = last.is_some_and(|last| super::truth::is_put_off(human, events, last, now));
+            !put_off
+                && begun.iter().all(|at| at.is_some_and(|at| at <= now))
                 && founder.word.source != OBSERVING
                 && may_be_removed(setup, human, events, now, known.leave)
         });

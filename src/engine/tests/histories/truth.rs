@@ -166,6 +166,17 @@ pub(super) fn is_overruled(human: &Human, events: &[Said], stated: Timestamp) ->
         .any(|it| it.word.action == Action::Cancel && it.event.occurred_at > stated)
 }
 
+/// Whether somebody said after this word that the human stays, and it was said after that that they leave on a day ahead.
+pub(super) fn is_put_off(human: &Human, events: &[Said], word: &Said, now: Timestamp) -> bool {
+    let after = |stated: Timestamp, says: &dyn Fn(&Said) -> bool| {
+        let said = human.words.iter().map(|place| &events[*place]);
+        said.filter(|it| it.event.occurred_at > stated && says(it)).map(|it| it.event.occurred_at).min()
+    };
+    let stays = after(word.event.occurred_at, &|it| it.word.action == Action::Cancel);
+    let ahead = |it: &Said| is_departure(it.word.action) && effective(it).is_none_or(|at| at > now);
+    stays.is_some_and(|stays| after(stays, &ahead).is_some())
+}
+
 /// The newest thing that a source said about staying or leaving, among those that `counts` lets in.
 pub(super) fn newest<'e>(
     human: &Human,
