@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-kafka test lint histories histories-mutants fuzz chaos bench kafka setup docs
+.PHONY: help demo demo-kafka test lint samples histories histories-mutants fuzz chaos bench kafka setup docs
 
 # Arguments for demo, demo-kafka, chaos and bench: make demo ARGS="--seed 7"
 ARGS ?=
@@ -56,6 +56,11 @@ lint:
 docs:
 	@deploy/prerequisites build
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
+
+## make samples     what each sample record is read as; where somebody may expect something else, the argument
+samples:
+	@deploy/prerequisites build
+	@cargo test --locked --quiet --test samples table::table -- --nocapture
 
 # How many, and the first seed; without one, a new one.
 N ?= 10000

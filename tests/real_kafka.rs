@@ -7,8 +7,12 @@ mod bench;
 mod chaos;
 #[path = "real_kafka/check.rs"]
 mod check;
+#[path = "real_kafka/formats.rs"]
+mod formats;
 #[path = "real_kafka/intake.rs"]
 mod intake;
+#[path = "tokens/issuer.rs"]
+mod issuer;
 #[path = "real_kafka/limits.rs"]
 mod limits;
 #[path = "real_kafka/log.rs"]

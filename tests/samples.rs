@@ -2,78 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::path::Path;
-use std::sync::Arc;
+use heroku_deprovisioner::sources::explain::{Answer, Explanation, Holds, Question, Readable, answer, explain};
+use heroku_deprovisioner::sources::record_file::SUFFIX;
+use heroku_deprovisioner::sources::{Reading, Rules, Verdict, read};
+use jiff::Timestamp;
 
-use heroku_deprovisioner::sources::debezium::Table;
-use heroku_deprovisioner::sources::explain::{Answer, Holds, Question, Readable, answer, explain};
-use heroku_deprovisioner::sources::record_file::{RecordFile, SUFFIX};
-use heroku_deprovisioner::sources::token::{Algorithm, KeySet, TokenRules, Trust};
-use heroku_deprovisioner::sources::{Format, Reading, Rules, Verdict, read};
-use jiff::{SignedDuration, Timestamp};
+#[path = "records/sample.rs"]
+mod sample;
+#[path = "records/table.rs"]
+mod table;
+
+use sample::{INDEX, Sample, TYPE, folder, samples, tables};
 
 /// When the samples are read.
 const NOW: &str = "2026-06-01T12:00:00Z";
 
-/// The table of what each sample says.
-const INDEX: &str = "index.md";
-
-/// What `tests/samples/index.md` says of a record.
-struct Expected {
-    file: String,
-    format: Format,
-    tenant: String,
-    rows: Vec<Row>,
-}
-
-struct Row {
-    element: String,
-    decision: String,
-    addresses: Vec<String>,
-    ids: Vec<(String, String)>,
-    effective_at: Option<String>,
-}
-
-const TYPE: &str = "com.example.offboarding.person.v1";
-
-/// Reads the table.
-fn samples() -> Vec<Expected> {
-    let page = std::fs::read_to_string(folder().join(INDEX)).unwrap();
-    let rows = page.lines().filter(|line| line.starts_with("| ")).skip(2);
-    let mut samples: Vec<Expected> = Vec::new();
-    for line in rows {
-        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let [_, file, format, tenant, element, decision, addresses, ids, effective, _] = cells[..] else {
-            panic!("{INDEX}: {line}");
-        };
-        if !file.is_empty() {
-            samples.push(Expected {
-                file: file.to_owned(),
-                format: Format::from_name(format).unwrap_or_else(|| panic!("{INDEX}: {line}")),
-                tenant: tenant.to_owned(),
-                rows: Vec::new(),
-            });
-        }
-        let list = |cell: &str| cell.split(", ").filter(|it| !it.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-        samples.last_mut().expect("the first row names a file").rows.push(Row {
-            element: element.to_owned(),
-            decision: decision.to_owned(),
-            addresses: list(addresses),
-            ids: list(ids)
-                .iter()
-                .map(|id| id.split_once(' ').unwrap())
-                .map(|(name, id)| (name.to_owned(), id.replace('¦', "|")))
-                .collect(),
-            effective_at: Some(effective.to_owned()).filter(|at| !at.is_empty()),
-        });
-    }
-    samples
-}
-
 #[test]
 fn every_sample_is_read_as_expected_by_its_configured_source() {
     for expected in &samples() {
-        check(expected, &configured(expected));
+        check(expected, &expected.rules());
     }
 }
 
@@ -99,8 +46,8 @@ fn every_sample_in_the_folder_is_expected() {
 #[test]
 fn the_intake_reads_what_explain_explains() {
     for expected in &samples() {
-        let rules = configured(expected);
-        let file = record(&expected.file);
+        let rules = expected.rules();
+        let file = expected.record();
         let headers = file.headers();
         let readings = read(&file.record(&headers), &rules);
         let explained = explain(&file.record(&headers), &rules, now());
@@ -118,9 +65,9 @@ fn one_okta_event_has_one_identity_whatever_carries_it() {
     let samples = samples();
     let source_of = |file: &str, place: &str| {
         let expected = samples.iter().find(|expected| expected.file == file).unwrap();
-        let file = record(file);
+        let file = expected.record();
         let headers = file.headers();
-        let readings = read(&file.record(&headers), &configured(expected));
+        let readings = read(&file.record(&headers), &expected.rules());
         let reading = readings.into_iter().find(|reading| reading.element == place).unwrap();
         let Reading { verdict: Verdict::Event(event), .. } = reading else { panic!("{place} is no event") };
         (event.source.system, event.source.tenant, event.source.event_id, event.source.element, event.subject)
@@ -210,66 +157,42 @@ data.events[3]: deprovision
   why        user.lifecycle.delete.initiated: the person has left
 ";
 
-fn check(expected: &Expected, rules: &Rules) {
+fn check(expected: &Sample, rules: &Rules) {
     let answer = explained(&expected.file, rules);
     let file = &expected.file;
     assert_eq!(answer.rows.len(), expected.rows.len(), "{file}: {:#?}", answer.rows);
     for (row, expected) in answer.rows.iter().zip(&expected.rows) {
-        let place = format!("{file} {}", row.element);
-        assert_eq!(row.element, expected.element, "{place}");
-        let json: serde_json::Value = serde_json::to_value(row).unwrap();
-        assert_eq!(json["decision"], expected.decision, "{place}: {}", row.reason);
-        let addresses: Vec<_> = row.subject.addresses.iter().map(|address| address.expose()).collect();
-        assert_eq!(addresses, expected.addresses, "{place}");
-        for (name, id) in &expected.ids {
-            // Without configuration EventBridge names only a part of the tenant.
-            if !(name == "person_key" && rules.tenant.is_none() && row.element == "detail") {
-                assert_eq!(row.subject.ids.get(name), Some(id), "{place}: {name}");
-            }
+        if let Err(why) = reads_as(row, expected, rules) {
+            panic!("{file} {}: {why}", row.element);
         }
-        assert_eq!(json["effective_at"].as_str(), expected.effective_at.as_deref(), "{place}");
-        assert_eq!(row.event_id.is_some(), !row.subject.ids.is_empty(), "{place}");
     }
     assert_eq!(answer.readable(), Readable::Yes, "{file}");
 }
 
-fn configured(expected: &Expected) -> Rules {
-    let types = if expected.format == Format::Canonical { vec![TYPE.to_owned()] } else { Vec::new() };
-    let tokens = if expected.format == Format::Set { tokens(&expected.file) } else { TokenRules::unchecked() };
-    Rules {
-        format: expected.format,
-        tenant: Some(expected.tenant.clone()),
-        types,
-        tokens,
-        tables: tables(),
-        ..Rules::auto()
+/// Whether an element is read as its row of the index says.
+fn reads_as(row: &Explanation, expected: &[String; 5], rules: &Rules) -> Result<(), String> {
+    let [element, decision, addresses, ids, effective] = expected;
+    let json = serde_json::to_value(row).unwrap();
+    let list = |cell: &str| cell.split(", ").filter(|it| !it.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let found: Vec<_> = row.subject.addresses.iter().map(|address| address.expose().to_owned()).collect();
+    let same = |what: &str, found: &str, expected: &str| {
+        if found == expected { Ok(()) } else { Err(format!("{what} {found:?}, not {expected:?}")) }
+    };
+    same("element", &row.element, element)?;
+    same("decision", json["decision"].as_str().unwrap(), decision)?;
+    same("addresses", &found.join(", "), &list(addresses).join(", "))?;
+    for id in list(ids) {
+        let (name, id) = id.split_once(' ').unwrap();
+        // Without configuration EventBridge names only a part of the tenant.
+        if !(name == "person_key" && rules.tenant.is_none() && row.element == "detail") {
+            same(name, row.subject.ids.get(name).map_or("", String::as_str), &id.replace('¦', "|"))?;
+        }
     }
-}
-
-/// What the tokens must hold. One of them is signed.
-fn tokens(file: &str) -> TokenRules {
-    let (issuer, audience) = match file.starts_with("scim") {
-        true => ("https://scim.larkspur.example", "https://scim.larkspur.example/Feeds/98d52461fa5b"),
-        false => ("https://idp.larkspur.example/", "https://offboarding.larkspur.example/set"),
-    };
-    let trust = match file.ends_with(SUFFIX) {
-        true => Trust::Signed {
-            algorithms: vec![Algorithm::ES256],
-            keys: Arc::new(KeySet::parse(include_bytes!("keys/set-jwks.json")).unwrap()),
-            age_max: SignedDuration::from_hours(7 * 24),
-        },
-        false => Trust::PreVerified,
-    };
-    TokenRules { issuer: Some(issuer.to_owned()), audience: Some(audience.to_owned()), trust }
-}
-
-/// What the columns of the samples mean: no record says that.
-fn tables() -> Vec<Table> {
-    let table = serde_json::json!({
-        "name": "public.employee", "system": "hr", "id": "employee_id", "emails": ["work_email"],
-        "status": "status", "left": ["TERMINATED"], "date": "termination_date", "date_as": "days",
-    });
-    vec![serde_json::from_value(table).unwrap()]
+    same("effective", json["effective_at"].as_str().unwrap_or_default(), effective)?;
+    match row.event_id.is_none() == row.subject.ids.is_empty() {
+        true => Ok(()),
+        false => Err("whoever is named is named by an event with an id".to_owned()),
+    }
 }
 
 fn explained(file: &str, rules: &Rules) -> Answer {
@@ -277,20 +200,8 @@ fn explained(file: &str, rules: &Rules) -> Answer {
     answer(&Question { bytes: &bytes(file), holds, rules, schema: None, now: now() })
 }
 
-fn record(file: &str) -> RecordFile {
-    let bytes = bytes(file);
-    if file.ends_with(SUFFIX) {
-        return RecordFile::parse(&bytes).unwrap();
-    }
-    RecordFile { value: Some(bytes), ..RecordFile::default() }
-}
-
 fn bytes(file: &str) -> Vec<u8> {
     std::fs::read(folder().join(file)).unwrap()
-}
-
-fn folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples")
 }
 
 fn now() -> Timestamp {

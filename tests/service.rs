@@ -6,6 +6,8 @@
 mod faults;
 #[path = "tokens/forgeries.rs"]
 mod forgeries;
+#[path = "tokens/issuer.rs"]
+mod issuer;
 #[path = "service/limits.rs"]
 mod limits;
 #[path = "service/orders.rs"]

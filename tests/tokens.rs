@@ -13,8 +13,11 @@ use serde_json::{Value, json};
 
 #[path = "tokens/forgeries.rs"]
 mod forgeries;
+#[path = "tokens/issuer.rs"]
+mod issuer;
 
-use forgeries::{AUDIENCE, ISSUER, Issuer, Keys, PURGED, claims, forgeries};
+use forgeries::{Keys, forgeries};
+use issuer::{AUDIENCE, ISSUER, Issuer, PURGED, claims};
 
 const PRIYA: &str = "priya.raman@larkspur.example";
 const ACCOUNT: &str = "https://schemas.openid.net/secevent/risc/event-type/account-";

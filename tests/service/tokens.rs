@@ -12,7 +12,8 @@ use heroku_deprovisioner::model::event::Authenticity;
 use heroku_deprovisioner::model::outcome::OutcomeKind;
 use serde_json::json;
 
-use super::forgeries::{AUDIENCE, ISSUER, Issuer, Keys, claims, forgeries};
+use super::forgeries::{Keys, forgeries};
+use super::issuer::{AUDIENCE, ISSUER, Issuer, claims};
 use super::play::Play;
 use super::stage::{PRIYA, TOMAS, assert_all_gone, closed, leaves, record, until, world};
 
