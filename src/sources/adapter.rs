@@ -129,6 +129,36 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
+    /// A format that is confirmed, has no envelope of its own and is always read in full.
+    pub(super) const fn new(
+        format: Format,
+        name: &'static str,
+        recognises: fn(&serde_json::Value) -> bool,
+        read: fn(&Element<'_>, &Rules) -> Vec<Reading>,
+    ) -> Self {
+        Self {
+            format,
+            name,
+            unconfirmed: None,
+            recognises,
+            pass_over: |_, _| None,
+            unwrap: |element| vec![element],
+            read,
+        }
+    }
+
+    pub(super) const fn unconfirmed(self, what: &'static str) -> Self {
+        Self { unconfirmed: Some(what), ..self }
+    }
+
+    pub(super) const fn unwrapping(self, unwrap: for<'a> fn(Element<'a>) -> Vec<Element<'a>>) -> Self {
+        Self { unwrap, ..self }
+    }
+
+    pub(super) const fn passing_over(self, pass_over: fn(&Delivery<'_>, &[u8]) -> Option<Vec<Reading>>) -> Self {
+        Self { pass_over, ..self }
+    }
+
     /// Takes off the format's own envelope; a mapping is alone in knowing it from the configuration.
     pub(super) fn elements<'a>(&self, element: Element<'a>, rules: &Rules) -> Vec<Element<'a>> {
         match &rules.mapping {

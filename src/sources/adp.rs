@@ -3,21 +3,15 @@
 
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element, Envelope};
+use super::carrier::{Element, Envelope};
 use super::members::{self, ITEMS_MAX, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, Verdict};
 use super::{Adapter, Format, Rules, dates, meaning, one_reading};
 use crate::model::event::{Action, Address, PersonEvent, SourceRef, Subject};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Adp,
-    name: "adp",
-    unconfirmed: Some("the names of the events, and where they hold the date and the address"),
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap,
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Adp, "adp", recognises, read)
+    .unconfirmed("the names of the events, and where they hold the date and the address")
+    .unwrapping(unwrap);
 
 const SYSTEM: &str = "adp";
 

@@ -3,21 +3,15 @@
 
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element, Envelope};
+use super::carrier::{Element, Envelope};
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, FOREIGN_TYPE, Format, Rules};
 use crate::model::event::{Action, Address, AddressKind, PersonEvent, SourceRef};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Auth0,
-    name: "auth0",
-    unconfirmed: Some("the members of `data.object` of an event stream"),
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap,
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Auth0, "auth0", recognises, read)
+    .unconfirmed("the members of `data.object` of an event stream")
+    .unwrapping(unwrap);
 
 const SYSTEM: &str = "auth0";
 

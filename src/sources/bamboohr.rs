@@ -4,22 +4,16 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element, Envelope};
+use super::carrier::{Element, Envelope};
 use super::dates;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, Verdict};
 use super::{Adapter, Format, Meaning, Rules, meaning, one_reading};
 use crate::model::event::{Action, Boundary, PersonEvent, SourceRef};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Bamboohr,
-    name: "bamboohr",
-    unconfirmed: Some("the names of the fields, which are settings of the account"),
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap,
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Bamboohr, "bamboohr", recognises, read)
+    .unconfirmed("the names of the fields, which are settings of the account")
+    .unwrapping(unwrap);
 
 const SYSTEM: &str = "bamboohr";
 

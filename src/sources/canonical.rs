@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::members::{self, ITEMS_MAX, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, FOREIGN_TYPE, Format, Rules};
@@ -12,23 +12,13 @@ use crate::model::event::{
     Subject,
 };
 
-pub(super) const ADAPTER: Adapter =
-    Adapter { format: Format::Canonical, name: "canonical", unconfirmed: None, recognises, pass_over, unwrap, read };
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Canonical, "canonical", recognises, read);
 
 /// Longest `reason`: a code, not prose.
 const REASON_MAX: usize = 64;
 
 fn recognises(value: &Value) -> bool {
     ["schema_version", "action", "subject", "source"].iter().all(|name| value.get(name).is_some())
-}
-
-/// Nearly every record of a topic of canonical events is relevant, so there is nothing to gain.
-fn pass_over(_delivery: &Delivery<'_>, _value: &[u8]) -> Option<Vec<Reading>> {
-    None
-}
-
-fn unwrap(element: Element<'_>) -> Vec<Element<'_>> {
-    vec![element]
 }
 
 fn read(element: &Element<'_>, rules: &Rules) -> Vec<Reading> {

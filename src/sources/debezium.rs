@@ -9,7 +9,7 @@ mod tests;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::document::Place;
 use super::mapping::in_order;
 use super::members::{self, Members, TEXT_MAX};
@@ -20,15 +20,7 @@ use crate::model::event::{Action, IdentityChange, PersonEvent, SourceRef, Subjec
 use row::{Level, Row};
 pub use table::Table;
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Debezium,
-    name: "debezium",
-    unconfirmed: None,
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Debezium, "debezium", recognises, read);
 
 /// What can become of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ mod notification;
 
 use serde_json::Value;
 
-use super::carrier::{CloudEvent, Delivery, Element, Envelope};
+use super::carrier::{CloudEvent, Element, Envelope};
 use super::members;
 use super::verdict::{Reading, Reject, RejectCode};
 use super::{Adapter, FOREIGN_TYPE, Format, Rules};
@@ -16,15 +16,7 @@ use crate::model::event::Subject;
 
 pub use audit::{MEANINGS, Meaning};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Entra,
-    name: "entra",
-    unconfirmed: None,
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap,
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Entra, "entra", recognises, read).unwrapping(unwrap);
 
 /// Name of the system in keys and records.
 const SYSTEM: &str = "entra";

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element, Envelope};
+use super::carrier::{Element, Envelope};
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, ELEMENTS_MAX, Format, Rules, not_ours};
@@ -14,15 +14,7 @@ use crate::model::event::{
     Action, Actor, ActorKind, Address, AddressKind, IdentityChange, PersonEvent, SourceRef, Subject,
 };
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Google,
-    name: "google",
-    unconfirmed: None,
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap,
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Google, "google", recognises, read).unwrapping(unwrap);
 
 const SYSTEM: &str = "google";
 const ACTIVITY: &str = "admin#reports#activity";

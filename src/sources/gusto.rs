@@ -4,21 +4,13 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, Format, Rules, dates, meaning, one_reading};
 use crate::model::event::{Action, PersonEvent, SourceRef};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Gusto,
-    name: "gusto",
-    unconfirmed: None,
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Gusto, "gusto", recognises, read);
 
 const SYSTEM: &str = "gusto";
 

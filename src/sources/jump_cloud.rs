@@ -2,22 +2,15 @@
 
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, Format, Rules, one_reading};
 use crate::model::Email;
 use crate::model::event::{Action, Actor, ActorKind, Address, AddressKind, PersonEvent, SourceRef, Subject};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::JumpCloud,
-    name: "jump_cloud",
-    unconfirmed: Some("the members of `resource` of a `user_delete`"),
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::JumpCloud, "jump_cloud", recognises, read)
+    .unconfirmed("the members of `resource` of a `user_delete`");
 
 const SYSTEM: &str = "jump_cloud";
 

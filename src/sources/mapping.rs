@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element, Envelope};
+use super::carrier::{Element, Envelope};
 use super::dates;
 use super::document::Place;
 use super::expression::{Asked, Expression, Scope, another_type};
@@ -20,16 +20,8 @@ use crate::model::event::{Action, Address, AddressKind, Effective, PersonEvent, 
 
 pub use example::Example;
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Mapping,
-    name: "mapping",
-    unconfirmed: None,
-    // Nothing is known of its shape: it must be named.
-    recognises: |_| false,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+// Nothing is known of its shape: it must be named.
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Mapping, "mapping", |_| false, read);
 
 /// How the records of one source are to be read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -2,21 +2,13 @@
 
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, Verdict};
 use super::{Adapter, Format, Meaning, Rules, dates, one_reading};
 use crate::model::event::{Action, PersonEvent, SourceRef, Subject};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Merge,
-    name: "merge",
-    unconfirmed: None,
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Merge, "merge", recognises, read);
 
 const SYSTEM: &str = "merge";
 

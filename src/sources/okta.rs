@@ -18,15 +18,9 @@ use super::{Adapter, FOREIGN_TYPE, Format, Rules};
 use crate::model::Email;
 use crate::model::event::{Action, Actor, ActorKind, Address, AddressKind, PersonEvent, SourceRef, Subject};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Okta,
-    name: "okta",
-    unconfirmed: None,
-    recognises,
-    pass_over: pass_over::pass_over,
-    unwrap: event_hook::unwrap,
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Okta, "okta", recognises, read)
+    .unwrapping(event_hook::unwrap)
+    .passing_over(pass_over::pass_over);
 
 /// What an event type means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,21 +4,13 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, Verdict};
 use super::{Adapter, Format, Rules, one_reading};
 use crate::model::event::{Action, Actor, ActorKind, PersonEvent, SourceRef, Subject};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::OneLogin,
-    name: "one_login",
-    unconfirmed: None,
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::OneLogin, "one_login", recognises, read);
 
 const SYSTEM: &str = "one_login";
 

@@ -2,21 +2,13 @@
 
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, Verdict};
 use super::{Adapter, Format, Rules, meaning, one_reading};
 use crate::model::event::{Action, PersonEvent, SourceRef, Subject};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Personio,
-    name: "personio",
-    unconfirmed: None,
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Personio, "personio", recognises, read);
 
 const SYSTEM: &str = "personio";
 

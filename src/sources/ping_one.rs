@@ -2,22 +2,14 @@
 
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, ELEMENTS_MAX, Format, Rules, not_ours};
 use crate::model::Email;
 use crate::model::event::{Action, Actor, ActorKind, Address, AddressKind, PersonEvent, SourceRef, Subject};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::PingOne,
-    name: "ping_one",
-    unconfirmed: None,
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::PingOne, "ping_one", recognises, read);
 
 const SYSTEM: &str = "ping_one";
 

@@ -6,22 +6,14 @@ mod user;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element, Envelope};
+use super::carrier::{Element, Envelope};
 use super::members::{Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, Format, Rules, one_reading};
 use crate::model::event::{Action, PersonEvent, SourceRef, Subject};
 pub(super) use user::{Manner, Said, user_of};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Scim,
-    name: "scim",
-    unconfirmed: None,
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap,
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Scim, "scim", recognises, read).unwrapping(unwrap);
 
 const SYSTEM: &str = "scim";
 

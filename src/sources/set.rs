@@ -8,7 +8,7 @@ mod subject;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::members::{self, ITEMS_MAX, Members, TEXT_MAX};
 use super::scim::{Manner, Said, of_names_at_most};
 use super::token::Trust;
@@ -17,15 +17,7 @@ use super::{Adapter, Format, Rules, not_ours};
 use crate::model::event::{Action, IdentityChange, PersonEvent, SourceRef};
 use subject::Named;
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Set,
-    name: "set",
-    unconfirmed: None,
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Set, "set", recognises, read);
 
 const SYSTEM: &str = "set";
 const SECEVENT: &str = "https://schemas.openid.net/secevent/";

@@ -4,21 +4,14 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, Format, Meaning, Rules, dates, meaning, not_ours};
 use crate::model::event::{Action, Actor, ActorKind, Boundary, PersonEvent, SourceRef};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::SuccessFactors,
-    name: "success_factors",
-    unconfirmed: Some("that effectiveStartDate is the first day of the row of a termination"),
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::SuccessFactors, "success_factors", recognises, read)
+    .unconfirmed("that effectiveStartDate is the first day of the row of a termination");
 
 const SYSTEM: &str = "success_factors";
 

@@ -2,21 +2,14 @@
 
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element};
+use super::carrier::Element;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, Verdict};
 use super::{Adapter, Format, Rules, dates, meaning, one_reading};
 use crate::model::event::{Action, PersonEvent, SourceRef};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Ukg,
-    name: "ukg",
-    unconfirmed: Some("the name of the event of a termination"),
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap: |element| vec![element],
-    read,
-};
+pub(super) const ADAPTER: Adapter =
+    Adapter::new(Format::Ukg, "ukg", recognises, read).unconfirmed("the name of the event of a termination");
 
 const SYSTEM: &str = "ukg";
 

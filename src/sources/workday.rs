@@ -7,22 +7,16 @@ mod worker;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::carrier::{Delivery, Element, Envelope};
+use super::carrier::{Element, Envelope};
 use super::dates::Day;
 use super::members::{self, Members};
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, Format, Meaning, Rules, one_reading};
 use crate::model::event::{Action, Effective, PersonEvent, SourceRef, Subject};
 
-pub(super) const ADAPTER: Adapter = Adapter {
-    format: Format::Workday,
-    name: "workday",
-    unconfirmed: Some("the names of the report's columns, and how Get_Workers was turned into JSON"),
-    recognises,
-    pass_over: |_: &Delivery<'_>, _| None,
-    unwrap,
-    read,
-};
+pub(super) const ADAPTER: Adapter = Adapter::new(Format::Workday, "workday", recognises, read)
+    .unconfirmed("the names of the report's columns, and how Get_Workers was turned into JSON")
+    .unwrapping(unwrap);
 
 const SYSTEM: &str = "workday";
 
