@@ -2,18 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "pages/described.rs"]
+mod described;
+
 use heroku_deprovisioner::config::show::remarks;
 use heroku_deprovisioner::config::{Config, Environment};
-use heroku_deprovisioner::sources::explain::{Holds, Question, answer};
+
+use described::{block, explained, parse};
 
 const PAGE: &str = include_str!("../docs/sources/mapping.md");
-
-const REST: &str = r#"config_version = 1
-[kafka]
-bootstrap_servers = "broker-1:9092"
-[people]
-company_domains = ["larkspur.example"]
-"#;
 
 const SOURCE: &str = r#"[[sources]]
 name = "feed"
@@ -22,31 +19,16 @@ format = "mapping"
 tenant = "larkspur"
 "#;
 
-fn parse(sources: &str) -> Result<Config, String> {
-    Config::parse("x.toml", &format!("{REST}{sources}"), &Environment::default()).map_err(|error| error.to_string())
-}
-
 /// What is told of a mapping that is wrong, without the count of mistakes.
 fn mistake(mapping: &str) -> String {
     let told = parse(&format!("{SOURCE}{mapping}")).unwrap_err();
     told.split_once("\n\n").unwrap().1.to_owned()
 }
 
-/// The first fenced block of a language.
-fn block(page: &str, language: &str) -> String {
-    let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
-    rest.split_once("```").unwrap().0.to_owned()
-}
-
 #[test]
 fn the_page_holds_a_configuration_that_reads_its_record_as_it_says() {
-    let config = parse(&block(PAGE, "toml")).unwrap();
-    let rules = config.sources[0].rules();
-    let bytes = block(PAGE, "json").into_bytes();
-    let now = "2026-06-01T12:00:00Z".parse().unwrap();
-    let answer = answer(&Question { bytes: &bytes, holds: Holds::Value, rules: &rules, schema: None, now });
     let (_, trying) = PAGE.split_once("\n## Trying it\n").unwrap();
-    assert_eq!(block(trying, "text"), answer.text());
+    assert_eq!(block(trying, "text"), explained(PAGE, block(PAGE, "json").as_bytes()));
 }
 
 #[test]
