@@ -26,6 +26,7 @@ pub mod explain;
 pub mod expression;
 mod framing;
 pub mod google;
+pub mod grounds;
 pub mod gusto;
 pub mod hibob;
 pub mod jump_cloud;
@@ -60,7 +61,7 @@ pub use adapter::Format;
 use adapter::{Adapter, Meaning, adapter_for, meaning, not_ours, one_reading};
 use carrier::Delivery;
 use debezium::Table;
-use document::Document;
+use document::{Document, Place};
 use framing::Framed;
 pub use framing::{Framing, SchemaId};
 use mapping::Mapping;
@@ -195,20 +196,50 @@ enum Thoroughness {
 }
 
 fn read_with(record: &Record<'_>, rules: &Rules, schema: Option<&Schema>, thoroughness: Thoroughness) -> Vec<Reading> {
-    match read_record(record, rules, schema, thoroughness) {
-        Ok(readings) => readings,
-        Err(reject) => vec![Reading::reject(String::new(), reject)],
+    let readings = open(record, rules, schema, thoroughness).and_then(|opened| match opened {
+        Opened::AtOnce(readings) => Ok(readings),
+        Opened::Tree(tree) => Ok(tree.read(record, rules)?.into_iter().flat_map(|told| told.readings).collect()),
+    });
+    readings.unwrap_or_else(|reject| vec![Reading::reject(String::new(), reject)])
+}
+
+/// A record, before its elements are read.
+enum Opened<'a> {
+    /// It need not be taken apart.
+    AtOnce(Vec<Reading>),
+    Tree(Tree<'a>),
+}
+
+struct Tree<'a> {
+    delivery: Delivery<'a>,
+    document: Document,
+    /// Why the data of a binary CloudEvent could not be parsed.
+    fault: Option<Reject>,
+}
+
+impl Tree<'_> {
+    fn read(&self, record: &Record<'_>, rules: &Rules) -> Result<Vec<Told>, Reject> {
+        read_document(record, &self.delivery, &self.document, self.fault.clone(), rules)
     }
 }
 
-fn read_record(
-    record: &Record<'_>,
+/// What one element says.
+struct Told {
+    path: Place,
+    /// The format that it was read as; `None` = it was not.
+    format: Option<Format>,
+    readings: Vec<Reading>,
+}
+
+fn open<'a>(
+    record: &Record<'a>,
     rules: &Rules,
     schema: Option<&Schema>,
     thoroughness: Thoroughness,
-) -> Result<Vec<Reading>, Reject> {
+) -> Result<Opened<'a>, Reject> {
     let Some(value) = record.value else {
-        return Ok(vec![Reading::ignore("value".to_owned(), "a tombstone: the record has no value")]);
+        let why = "a tombstone: the record has no value";
+        return Ok(Opened::AtOnce(vec![Reading::ignore("value".to_owned(), why)]));
     };
     if value.len() > VALUE_BYTES_MAX {
         return Err(Reject::new(
@@ -223,7 +254,7 @@ fn read_record(
         && let Some(adapter) = rules.format.adapter()
         && let Some(readings) = (adapter.pass_over)(&delivery, text)
     {
-        return Ok(readings);
+        return Ok(Opened::AtOnce(readings));
     }
     let delivery = if let Body::Tree(_) = body { delivery.decoded() } else { delivery };
     let (document, fault) = match body.tree(rules.format) {
@@ -232,7 +263,7 @@ fn read_record(
         Err(reject) if matches!(delivery, Delivery::Binary(_)) => (Document::default(), Some(reject)),
         Err(reject) => return Err(reject),
     };
-    read_document(record, &delivery, &document, fault, rules)
+    Ok(Opened::Tree(Tree { delivery, document, fault }))
 }
 
 /// `fault` says why the data of a binary CloudEvent could not be parsed.
@@ -242,7 +273,7 @@ fn read_document(
     document: &Document,
     fault: Option<Reject>,
     rules: &Rules,
-) -> Result<Vec<Reading>, Reject> {
+) -> Result<Vec<Told>, Reject> {
     let plain = !matches!(delivery, Delivery::Binary(_));
     // Counted here too: what is in them may be nothing at all.
     if let serde_json::Value::Array(items) = &document.root
@@ -268,22 +299,29 @@ fn read_document(
     if found.is_empty() {
         return match document.repeated.first() {
             Some(place) => Err(Reject::repeated(place)),
-            None => Ok(vec![Reading::ignore(String::new(), "the record holds no element")]),
+            None => Ok(vec![Told {
+                path: Place::default(),
+                format: None,
+                readings: vec![Reading::ignore(String::new(), "the record holds no element")],
+            }]),
         };
     }
     let repeated = document.repeated_for(&found.iter().map(|(element, _)| element).collect::<Vec<_>>());
-    let mut readings = Vec::with_capacity(found.len());
+    let mut all = Vec::with_capacity(found.len());
+    let mut count = 0;
     for ((element, next), repeated) in found.into_iter().zip(repeated) {
-        match (repeated, next) {
-            (Some(place), _) => readings.push(Reading::reject(element.place(), Reject::repeated(place))),
-            (None, Err(reading)) => readings.push(reading),
-            (None, Ok(adapter)) => readings.extend((adapter.read)(&element, rules)),
+        let (format, readings) = match (repeated, next) {
+            (Some(place), _) => (None, vec![Reading::reject(element.place(), Reject::repeated(place))]),
+            (None, Err(reading)) => (None, vec![reading]),
+            (None, Ok(adapter)) => (Some(adapter.format), (adapter.read)(&element, rules)),
+        };
+        if let Some(first) = readings.get(ELEMENTS_MAX - count) {
+            return Err(too_many("people", &first.element));
         }
-        if readings.len() > ELEMENTS_MAX {
-            return Err(too_many("people", &readings[ELEMENTS_MAX].element));
-        }
+        count += readings.len();
+        all.push(Told { path: element.path, format, readings });
     }
-    Ok(readings)
+    Ok(all)
 }
 
 fn too_many(what: &str, first: &str) -> Reject {

@@ -176,6 +176,13 @@ impl<'a> Delivery<'a> {
     }
 }
 
+impl<'a> Attributes<'a> {
+    /// The same, of another type.
+    pub(super) fn with_type(&self, name: &'a str) -> Self {
+        Self { r#type: Some(name), ..self.clone() }
+    }
+}
+
 impl Delivery<'_> {
     /// The same for a value that was decoded: its content type names the form that it is not in any more.
     pub(super) fn decoded(self) -> Self {

@@ -153,13 +153,18 @@ impl Place {
         self.then(Step::Index(index))
     }
 
+    /// The member of that name, however long that is.
+    pub(super) fn member(&self, name: &str) -> Self {
+        self.then(Step::Key(name.to_owned()))
+    }
+
     fn then(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);
         Self(steps)
     }
 
-    fn is_within(&self, outer: &Self) -> bool {
+    pub(super) fn is_within(&self, outer: &Self) -> bool {
         self.0.starts_with(&outer.0)
     }
 
@@ -169,6 +174,63 @@ impl Place {
             Some(Step::Index(index)) => Some(*index),
             Some(Step::Key(_)) | None => None,
         }
+    }
+
+    /// The document with what stands here, and of the lists on the way here nothing but that.
+    pub(super) fn alone(&self, root: &Value) -> Value {
+        fn alone(steps: &[Step], value: &Value) -> Value {
+            match (steps, value) {
+                ([Step::Key(way), rest @ ..], Value::Object(members)) => {
+                    let only = |name: &String, member| if name == way { alone(rest, member) } else { member.clone() };
+                    Value::Object(members.iter().map(|(name, member)| (name.clone(), only(name, member))).collect())
+                }
+                ([Step::Index(index), rest @ ..], Value::Array(items)) => {
+                    Value::Array(items.get(*index).map(|item| alone(rest, item)).into_iter().collect())
+                }
+                _ => value.clone(),
+            }
+        }
+        alone(&self.0, root)
+    }
+
+    /// A place of a document in which `item` stood alone, in that where it does not.
+    pub(super) fn among(&self, item: &Self) -> Self {
+        let mut steps = self.0.clone();
+        for (step, way) in steps.iter_mut().zip(&item.0) {
+            match (&step, way) {
+                (Step::Index(_), Step::Index(_)) => *step = way.clone(),
+                _ if step == way => {}
+                _ => break,
+            }
+        }
+        Self(steps)
+    }
+
+    /// As in `data.events[0]["Employment Status"]`: whole, and so that a program can follow it. What is quoted is a JSON
+    /// text, of plain characters alone.
+    pub(super) fn spelled(&self) -> String {
+        let mut spelled = String::new();
+        for step in &self.0 {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-@$:".contains(&byte);
+            match step {
+                Step::Index(index) => spelled.push_str(&format!("[{index}]")),
+                Step::Key(name) if name.bytes().all(plain) && !name.is_empty() => {
+                    if !spelled.is_empty() {
+                        spelled.push('.');
+                    }
+                    spelled.push_str(name);
+                }
+                Step::Key(name) => {
+                    let escaped = |character: char| match character {
+                        '"' | '\\' => format!("\\{character}"),
+                        ' '..='~' => character.to_string(),
+                        _ => character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+                    };
+                    spelled.push_str(&format!("[\"{}\"]", name.chars().map(escaped).collect::<String>()));
+                }
+            }
+        }
+        spelled
     }
 
     pub(super) fn is_root(&self) -> bool {

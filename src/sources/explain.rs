@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::framing::{self, Framing, SchemaId};
+use super::grounds::{self, Grounds};
 use super::record_file::{RecordFile, RecordFileError};
 use super::schema::Schema;
 use super::token::{Compact, Trust};
-use super::{Reading, Record, Reject, RejectCode, Rules, Thoroughness, Verdict, read_with, schema_of};
+use super::{Opened, Reading, Record, Reject, RejectCode, Rules, Thoroughness, Verdict, open, read_with, schema_of};
 use crate::model::Email;
 use crate::model::event::{Action, PersonEvent, Subject};
 
@@ -72,6 +73,8 @@ pub struct Explanation {
     pub event_id: Option<String>,
     /// Why it is read so.
     pub reason: String,
+    /// Where in the record that stands.
+    pub decided_by: Grounds,
 }
 
 /// Addresses and ids of whoever is named.
@@ -156,13 +159,33 @@ pub fn wanted(question: &Question<'_>) -> Option<SchemaId> {
     with_record(question, |record| schema_of(record, &rules)).ok().flatten()
 }
 
-/// Explains a file.
+/// Explains a file, with what in it decided.
 pub fn answer(question: &Question<'_>) -> Answer {
     let rules = rules_of(question);
-    with_record(question, |record| rows(record, &rules, question.schema, question.now)).unwrap_or_else(|error| {
+    let answer = with_record(question, |record| {
+        let mut answer = rows(record, &rules, question.schema, question.now);
+        for (row, grounds) in answer.rows.iter_mut().zip(grounds_of(record, &rules, question.schema)) {
+            row.decided_by = grounds;
+        }
+        answer
+    });
+    answer.unwrap_or_else(|error| {
         let reject = Reject::new(RejectCode::MalformedJson, error.to_string());
         Answer { rows: vec![refused(String::new(), &reject)] }
     })
+}
+
+fn grounds_of(record: &Record<'_>, rules: &Rules, schema: Option<&Schema>) -> Vec<Grounds> {
+    match open(record, rules, schema, Thoroughness::Full) {
+        Ok(Opened::Tree(tree)) => {
+            let told = tree.read(record, rules).unwrap_or_default();
+            grounds::of(record, &tree, &told, rules)
+        }
+        Ok(Opened::AtOnce(told)) => {
+            told.into_iter().map(|it| Grounds { decision: vec![it.element], ..Grounds::default() }).collect()
+        }
+        Err(_) => Vec::new(),
+    }
 }
 
 fn rules_of<'a>(question: &Question<'a>) -> Cow<'a, Rules> {
@@ -185,7 +208,7 @@ fn with_record<T>(question: &Question<'_>, then: impl FnOnce(&Record<'_>) -> T) 
     }
 }
 
-/// Explains a record.
+/// Explains a record, without looking for what in it decided, which takes many readings.
 pub fn explain(record: &Record<'_>, rules: &Rules, now: Timestamp) -> Answer {
     rows(record, rules, None, now)
 }
@@ -212,6 +235,7 @@ fn row(reading: Reading, rules: &Rules, now: Timestamp) -> Explanation {
             effective_at: None,
             event_id: about.and_then(|about| about.event_id),
             reason: reason.into_owned(),
+            decided_by: Grounds::default(),
         },
         Verdict::Reject(reject) => refused(element, &reject),
     }
@@ -226,6 +250,7 @@ fn refused(element: String, reject: &Reject) -> Explanation {
         effective_at: None,
         event_id: None,
         reason: format!("{}: {}", reject.code.as_str(), reject.detail),
+        decided_by: Grounds::default(),
     }
 }
 
@@ -256,6 +281,7 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
         effective_at,
         event_id: Some(event.source.event_id.clone()),
         reason: format!("{}: {meaning}{}", event.source.event_type, if event.level { A_LEVEL } else { "" }),
+        decided_by: Grounds::default(),
     }
 }
 
@@ -318,6 +344,13 @@ impl Answer {
                 wrap(&mut text, "event", id);
             }
             wrap(&mut text, "why", &row.reason);
+            let Grounds { decision, addresses, effective_at } = &row.decided_by;
+            for (label, places) in [("decided by", decision), ("address at", addresses), ("day at", effective_at)] {
+                let places: Vec<_> = places.iter().map(|it| if it.is_empty() { "whole value" } else { it }).collect();
+                if !places.is_empty() {
+                    wrap(&mut text, label, &places.join(", "));
+                }
+            }
         }
         text
     }

@@ -123,6 +123,13 @@ impl Mapping {
         }
     }
 
+    /// Values of a record that say something: the words of the table, and what the conditions compare with.
+    pub(super) fn words(&self) -> impl Iterator<Item = String> {
+        let conditions = self.rules.iter().map(|rule| &rule.when).chain(&self.action);
+        let compared = conditions.flat_map(|it| it.text().split(['"', '\'']).skip(1).step_by(2));
+        self.actions.keys().map(String::as_str).chain(compared).map(ToOwned::to_owned)
+    }
+
     /// One element for each item of the list at `elements`.
     pub(super) fn unwrap<'a>(&self, element: Element<'a>) -> Vec<Element<'a>> {
         let Some(pointer) = &self.elements else { return vec![element] };

@@ -20,19 +20,21 @@ pub(crate) struct Sample {
     pub(crate) file: String,
     pub(crate) format: Format,
     pub(crate) tenant: String,
-    /// For each element the cells behind the tenant: its place, decision, addresses, ids and time.
-    pub(crate) rows: Vec<[String; 5]>,
+    /// For each element the cells behind the tenant: its place, decision, addresses, ids, time, and the places that decided.
+    pub(crate) rows: Vec<[String; 6]>,
 }
 
 /// Every sample, in the order of the index.
 pub(crate) fn samples() -> Vec<Sample> {
     let mut samples: Vec<Sample> = Vec::new();
-    for [file, format, tenant, element, decision, addresses, ids, effective] in rows(&page(), "file | format") {
+    for [file, format, tenant, element, decision, addresses, ids, effective, decided_by] in
+        rows(&page(), "file | format")
+    {
         if !file.is_empty() {
             let format = Format::from_name(&format).unwrap_or_else(|| panic!("{INDEX}: {file}: no format {format}"));
             samples.push(Sample { file, format, tenant, rows: Vec::new() });
         }
-        let row = [element, decision, addresses, ids, effective];
+        let row = [element, decision, addresses, ids, effective, decided_by];
         samples.last_mut().expect("the first row names a file").rows.push(row);
     }
     samples

@@ -31,6 +31,11 @@ pub(super) enum DateAs {
 }
 
 impl Table {
+    /// Values of a record that say something.
+    pub(in crate::sources) fn words(&self) -> impl Iterator<Item = &String> {
+        self.left.iter().chain([&self.name])
+    }
+
     /// What does not fit together: the key at fault, what is wrong, and what to do.
     pub fn misfit(&self) -> Option<(&'static str, &'static str, &'static str)> {
         match (&self.status, self.left.is_empty(), &self.date) {

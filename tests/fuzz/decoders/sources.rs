@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use heroku_deprovisioner::model::Email;
 use heroku_deprovisioner::model::event::{Action, Boundary, PersonEvent};
-use heroku_deprovisioner::sources::explain::{COLUMNS, Decision, explain};
+use heroku_deprovisioner::sources::explain::{COLUMNS, Decision, Holds, Question, answer, explain};
 use heroku_deprovisioner::sources::token::{Algorithm, KeySet, TokenRules, Trust};
 use heroku_deprovisioner::sources::{ELEMENTS_MAX, Format, Reading, Record, RejectCode, Rules, Verdict, read};
 use heroku_deprovisioner::wire::{DEAD_LETTER_VALUE_MAX, Keep, Refused, dead_letter, person_event};
@@ -165,6 +165,7 @@ fn readings(record: &Record<'_>, bytes: usize, rules: &Rules) -> Vec<Reading> {
     }
     refused(record, &readings);
     explained(record, rules, &readings);
+    decided(record, rules);
     readings
 }
 
@@ -191,6 +192,18 @@ fn explained(record: &Record<'_>, rules: &Rules, readings: &[Reading]) {
     for line in few.then(|| answer.text()).iter().flat_map(|text| text.lines()) {
         assert_plain("an explanation", line);
         assert!(line.chars().count() <= COLUMNS, "{line}");
+    }
+}
+
+/// What decided it is told in plain characters. That takes many readings, so not of each record, and of no long one.
+fn decided(record: &Record<'_>, rules: &Rules) {
+    let Some(bytes) = record.value.filter(|value| value.len() < 4_096 && value.len() % 64 == 0) else { return };
+    let question = Question { bytes, holds: Holds::Value, rules, schema: None, now: Timestamp::UNIX_EPOCH };
+    for row in answer(&question).rows {
+        let by = row.decided_by;
+        for place in by.decision.iter().chain(&by.addresses).chain(&by.effective_at) {
+            assert_plain("a place", place);
+        }
     }
 }
 
