@@ -1,5 +1,7 @@
 //! One instance, wired from its configuration: the intake, the worker, and what they say over HTTP.
 
+mod feed;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::clock;
-use crate::config::{Config, OPERATOR_SOURCE, OWN_CLUSTER, OnReappeared, OnSuspended, Payload, SecretError};
+use crate::config::{Config, OPERATOR_SOURCE, OWN_CLUSTER, OnReappeared, OnSuspended, Payload, SecretError, Source};
 use crate::driver::{self, Worker, WorkerError};
 use crate::engine::budget::Assumed;
 use crate::engine::policy::{self, Policy, SourcePolicy, Timing};
@@ -24,9 +26,10 @@ use crate::kafka::topics::{self, Creation, TopicsError};
 use crate::kafka::{JoinError, KafkaSettings, Stop, TopicNames};
 use crate::model::outcome::ExecutedBy;
 use crate::registry::{Registry, RegistryError};
-use crate::status::SourceStatus;
 use crate::telemetry::Metrics;
 use crate::wire::Keep;
+
+use feed::Feed;
 
 /// How often the figures of the intakes are shown.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
@@ -133,9 +136,9 @@ pub async fn run(
             stop_reader.run(&end);
         })
     };
-    let mut shown: Vec<(String, String)> =
-        config.sources.iter().map(|source| (source.name.clone(), source.topic.clone())).collect();
-    shown.push((OPERATOR_SOURCE.to_owned(), names.requests.clone()));
+    let of = |source: &Source| Feed::new(&source.name, &source.topic, source.silent_after);
+    let mut shown: Vec<Feed> = config.sources.iter().map(of).collect();
+    shown.push(Feed::new(OPERATOR_SOURCE, &names.requests, None));
     tokio::spawn(show_intakes(shown, figures, status.clone(), end.clone()));
     let worker = {
         let (runtime, metrics, status, end) =
@@ -234,7 +237,7 @@ pub fn registries(config: &Config) -> Result<BTreeMap<String, Registry>, Registr
 
 /// Shows the figures of the intakes in the status, a few times a second.
 async fn show_intakes(
-    config: Vec<(String, String)>,
+    mut feeds: Vec<Feed>,
     figures: Vec<Arc<Figures>>,
     status: watch::Sender<Status>,
     end: CancellationToken,
@@ -242,21 +245,12 @@ async fn show_intakes(
     while tokio::time::timeout(SHOW_EVERY, end.cancelled()).await.is_err() {
         let joined = figures.iter().all(|figures| figures.joined());
         let read: BTreeMap<String, SourceFigures> = figures.iter().flat_map(|figures| figures.sources()).collect();
-        let sources = config
-            .iter()
-            .map(|(name, topic)| {
-                let figures = read.get(name).cloned().unwrap_or_default();
-                SourceStatus {
-                    name: name.clone(),
-                    topic: topic.clone(),
-                    last_record_at: figures.last_record_at,
-                    waiting_since: figures.waiting.as_ref().map(|trouble| trouble.since),
-                    waiting_because: figures.waiting.map(|trouble| trouble.why),
-                    records: figures.records,
-                    elements: figures.elements.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
-                }
-            })
-            .collect();
+        let now = clock::now();
+        let show = |feed: &mut Feed| {
+            let figures = read.get(feed.name()).cloned().unwrap_or_default();
+            feed.show(figures, now)
+        };
+        let sources = feeds.iter_mut().map(show).collect();
         status.send_modify(|status| {
             status.kafka.intake_joined = joined;
             status.sources = sources;

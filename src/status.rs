@@ -123,6 +123,12 @@ pub struct SourceStatus {
     /// When this instance last read a record of it; absent = not since it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_record_at: Option<Timestamp>,
+    /// Since when this instance has partitions of it; absent = it has none, and others read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<Timestamp>,
+    /// Since when it says nothing, for longer than its `silent_after`; absent = it speaks, or others read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
     /// Since when records of it wait, because its schema registry, or whoever has its issuer's keys, gives no answer;
     /// absent = records are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]

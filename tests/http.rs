@@ -114,10 +114,12 @@ async fn metrics_show_the_snapshot_and_what_was_counted() {
         r#"heroku_deprovisioner_worker_role{role="standby"} 0"#,
         r#"heroku_deprovisioner_removals_total{reply="done",surface="team_membership"} 1"#,
         r#"heroku_deprovisioner_elements_total{decision="ignore",source="okta"} 1"#,
+        r#"heroku_deprovisioner_source_silent{source="okta"} 1"#,
         "heroku_deprovisioner_heroku_budget_remaining 4499",
     ] {
         assert!(page.lines().any(|it| it == line), "{line} is not in\n{page}");
     }
+    assert!(!page.contains(r#"heroku_deprovisioner_source_silent{source="hr"}"#), "others read it");
     let oldest = page.lines().find_map(|line| line.strip_prefix("heroku_deprovisioner_case_oldest_age_seconds "));
     assert!(oldest.unwrap().parse::<f64>().unwrap() >= 7200.0, "computed at the scrape: {oldest:?}");
 }
@@ -177,14 +179,18 @@ fn count_everything(site: &Site) {
         status.cases.held.insert(HoldReason::LastHumanAdmin, 2);
         status.cases.oldest_open_since = Some(clock::now() - Duration::from_secs(7200));
         status.heroku.budget_remaining = Some(4499);
-        status.sources = vec![SourceStatus {
+        let okta = SourceStatus {
             name: "okta".to_owned(),
             topic: "okta.system-log".to_owned(),
             last_record_at: None,
+            held_since: Some(clock::now()),
+            silent_since: Some(clock::now()),
             waiting_since: None,
             waiting_because: None,
             records: 1,
             elements: BTreeMap::from([("ignore".to_owned(), 1)]),
-        }];
+        };
+        let of_others = SourceStatus { name: "hr".to_owned(), held_since: None, silent_since: None, ..okta.clone() };
+        status.sources = vec![okta, of_others];
     });
 }

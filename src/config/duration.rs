@@ -46,6 +46,13 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
+/// The same for a key that may be missing, together with `#[serde(default)]`.
+pub(super) fn deserialize_optional<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SignedDuration>, D::Error> {
+    deserialize(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

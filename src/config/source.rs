@@ -37,6 +37,9 @@ pub struct Source {
     /// Older events are held.
     #[serde(deserialize_with = "duration::deserialize")]
     pub max_event_age: SignedDuration,
+    /// How long it may be silent before that is told; absent = for ever.
+    #[serde(default, deserialize_with = "duration::deserialize_optional")]
+    pub silent_after: Option<SignedDuration>,
     /// Mode of this source; absent = the installation's.
     pub mode: Option<Mode>,
     /// IANA time zone of dates that name none.

@@ -110,6 +110,19 @@ pub(super) fn observe(meter: &Meter, status: &watch::Receiver<Status>) {
     );
 
     count(
+        "heroku_deprovisioner.source.silent",
+        "",
+        "1 while a source is silent for longer than its silent_after",
+        |status, gauge| {
+            // Nothing of a source that others read: so the smallest value tells whether all who read it find it silent.
+            for source in status.sources.iter().filter(|source| source.held_since.is_some()) {
+                let silent = u64::from(source.silent_since.is_some());
+                gauge.observe(silent, &[KeyValue::new("source", source.name.clone())]);
+            }
+        },
+    );
+
+    count(
         "heroku_deprovisioner.source.waiting",
         "",
         "1 while a source waits for what it needs from outside",

@@ -35,6 +35,7 @@ use super::names::TopicNames;
 use super::native;
 use super::rejoin::Rejoins;
 use super::settings::KafkaSettings;
+use crate::clock;
 use crate::config::{OPERATOR_SOURCE, Source, StartAt};
 use crate::jwks::Keyring;
 use crate::registry::Registry;
@@ -269,6 +270,7 @@ impl Shift<'_> {
             }
             if idle {
                 self.intake.figures.set_joined(native::generation(&self.consumer).is_some());
+                self.note_held();
             }
         }
         self.commit(CommitMode::Sync)?;
@@ -355,6 +357,15 @@ impl Shift<'_> {
             Err(failure) => info!("Offsets of the sources on {} not committed: {failure}", self.intake.cluster),
         }
         Ok(())
+    }
+
+    /// The sources of which partitions are ours.
+    fn note_held(&self) {
+        let Ok(list) = self.consumer.assignment() else { return };
+        let elements = list.elements();
+        let held = elements.iter().filter_map(|element| self.desk.source_of(element.topic()));
+        let names = held.map(|source| self.intake.sources[source].rules.name.as_str());
+        self.intake.figures.set_held(names, clock::now());
     }
 
     fn note(&mut self, failure: KafkaError) -> Result<(), Failure> {

@@ -104,6 +104,8 @@ fn one_leaver_goes_through_each_format() {
     assert_ne!(left(&scene.simulator, &undated), Vec::<String>::new());
     scene.say(&[&undated]);
     scene.until_closed(FEEDS.len() + 1, &mut instance);
+    // A feed that has said all it had to say is silent from then on.
+    instance.until_says("Source mapping is silent: no record since ");
     instance.stop();
 
     let outcomes = scene.outcomes();

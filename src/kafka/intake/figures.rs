@@ -1,6 +1,6 @@
 //! What an intake has done so far, for the status page: written by its thread, read by others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -24,6 +24,8 @@ pub struct SourceFigures {
     pub elements: BTreeMap<&'static str, u64>,
     /// When the last record was read.
     pub last_record_at: Option<Timestamp>,
+    /// Since when this instance has partitions of it; without any it cannot know whether somebody speaks.
+    pub held_since: Option<Timestamp>,
     /// Why no record is read: what one needs from outside cannot be had.
     pub waiting: Option<Trouble>,
 }
@@ -41,6 +43,18 @@ impl Figures {
 
     pub(super) fn set_joined(&self, joined: bool) {
         self.joined.store(joined, Ordering::Relaxed);
+    }
+
+    /// Takes down of which sources this instance has partitions now.
+    pub(super) fn set_held<'a>(&self, held: impl Iterator<Item = &'a str>, now: Timestamp) {
+        let held: BTreeSet<&str> = held.collect();
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, figures) in sources.iter_mut().filter(|(name, _)| !held.contains(name.as_str())) {
+            figures.held_since = None;
+        }
+        for name in held {
+            sources.entry(name.to_owned()).or_default().held_since.get_or_insert(now);
+        }
     }
 
     pub(super) fn set_waiting(&self, source: &str, waiting: Option<Trouble>) {

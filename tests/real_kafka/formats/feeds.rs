@@ -242,6 +242,7 @@ pub(crate) const FEEDS: [Feed; 22] = [
         format: "mapping",
         changes: &[("kofi.mensah@larkspur.example", ADDRESS), ("2026-05-29T14:03:11", TIME), ("2026-05-29", DAY)],
         element: "changes[0]",
+        more: "silent_after = \"2s\"\n",
         ..FEED
     },
 ];
