@@ -123,8 +123,8 @@ pub struct SourceStatus {
     /// When this instance last read a record of it; absent = not since it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_record_at: Option<Timestamp>,
-    /// Since when records of it wait, because its schema registry, or whoever has its issuer's keys, gives no answer;
-    /// absent = records are read.
+    /// Since when records of it wait, because its schema registry, whoever has its issuer's keys, or its look-up gives no
+    /// answer; absent = records are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_since: Option<Timestamp>,
     /// Why it gives none.
