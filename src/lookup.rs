@@ -42,7 +42,7 @@ const AT_ONCE: usize = 4;
 
 /// How long the addresses of a person count, and of how many people they are kept.
 const KEPT_FOR: Duration = Duration::from_mins(5);
-const KEPT_MAX: usize = 10_000;
+const KEPT_MAX: usize = 1_000;
 
 /// Longest login that is taken over, in characters.
 const LOGIN_MAX: usize = 256;
@@ -208,11 +208,12 @@ impl Directory {
         }
         let mut failures = 0;
         loop {
-            while let Some(rest) = self.quiet_for() {
-                tokio::time::sleep(rest).await;
-            }
             let answer = {
                 let _permit = self.0.at_once.acquire().await;
+                // Nobody else is to ask meanwhile.
+                while let Some(rest) = self.quiet_for() {
+                    tokio::time::sleep(rest).await;
+                }
                 self.0.client.ask(&id).await
             };
             let NoAnswer { why, asked } = match answer {

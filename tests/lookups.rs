@@ -110,6 +110,12 @@ async fn what_is_no_address_of_the_company_is_left_out() {
         let found: Vec<_> = told(&answer).0.into_iter().map(|(address, _)| address).collect();
         assert_eq!(found, expected, "{user}");
     }
+    for name in ["a".repeat(257), "a\u{7}b".to_owned(), String::new()] {
+        let web = Web::serve().await;
+        web.says("/Users/5f2b", Said::json(200, user(&name, json!([]))));
+        let answer = answer(&at(scim, &web.url), "5f2b").await;
+        assert_eq!(told(&answer), (vec![], vec![]), "{name:?}");
+    }
     let graph = &KINDS[2];
     let web = Web::serve().await;
     let proxies =
@@ -119,6 +125,28 @@ async fn what_is_no_address_of_the_company_is_left_out() {
     web.says(graph.path, Said::json(200, user));
     let answer = answer(&at(graph, &web.url), graph.id).await;
     assert_eq!(told(&answer), (vec![("one@larkspur.example", AddressKind::Alias)], vec![guest]));
+}
+
+#[tokio::test]
+async fn more_addresses_than_an_event_holds_are_no_answer() {
+    let google = &KINDS[3];
+    for (aliases, is_answer) in [(399, true), (400, false)] {
+        let web = Web::serve().await;
+        let aliases: Vec<_> = (0..aliases).map(|number| format!("a{number}@larkspur.example")).collect();
+        web.says(
+            google.path,
+            Said::json(200, json!({"id": google.id, "primaryEmail": "a@larkspur.example", "aliases": aliases})),
+        );
+        let errand = ask(&at(google, &web.url), &[google.id], false);
+        let ended = until("it ends", || {
+            let trouble = errand.trouble().map(|trouble| trouble.why);
+            trouble.map(Err).or_else(|| errand.answers().map(|_| Ok(())))
+        });
+        match ended.await {
+            Ok(()) => assert!(is_answer),
+            Err(why) => assert!(!is_answer && why.ends_with("it tells more than 400 addresses of one person"), "{why}"),
+        }
+    }
 }
 
 #[tokio::test]
