@@ -7,6 +7,7 @@
 mod duration;
 mod environment;
 pub mod keys;
+mod lookup;
 mod problem;
 mod properties;
 mod secret;
@@ -26,6 +27,7 @@ use serde::Deserialize;
 
 pub use self::duration::{DurationError, parse_duration};
 pub use self::environment::{Environment, VARIABLE_PREFIX};
+pub use self::lookup::{Credentials, Lookup, LookupKind};
 use self::problem::Text;
 pub use self::problem::{ConfigError, Layer, Place, Problem, Spot};
 pub use self::secret::{Secret, SecretError};
@@ -63,6 +65,9 @@ pub struct Config {
     /// Schema registries, by name.
     #[serde(default)]
     pub schema_registries: BTreeMap<String, SchemaRegistry>,
+    /// Directories that are asked for addresses, by name.
+    #[serde(default)]
+    pub lookups: BTreeMap<String, Lookup>,
     /// What is read.
     #[serde(default)]
     pub sources: Vec<Source>,
@@ -392,6 +397,10 @@ impl Config {
             let path = format!("schema_registries.{}", settings::toml_key(name));
             registry.username = secret(&format!("{path}.username"), &registry.username_file);
             registry.password = secret(&format!("{path}.password"), &registry.password_file);
+        }
+        for (name, lookup) in &mut config.lookups {
+            let path = format!("lookups.{}", settings::toml_key(name));
+            lookup.take_secrets(|key, file| secret(&format!("{path}.{key}"), file));
         }
         validate::check(&config, &mut problems);
         if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }

@@ -4,8 +4,8 @@
 //!
 //! * [`model`]: the words of the domain as types. [`engine`]: the decisions, pure. [`sources`]: vendors' records to
 //!   events. [`wire`]: our own records to bytes and back.
-//! * `heroku`, `jwks`, `kafka`, `registry`, `http`, `telemetry`, `config`: the shell, each alone in knowing one outside
-//!   thing; `trouble`: why one that is waited for gives no answer.
+//! * `heroku`, `jwks`, `kafka`, `lookup`, `registry`, `http`, `telemetry`, `config`: the shell, each alone in knowing one
+//!   outside thing; `trouble`: why one that is waited for gives no answer.
 //! * `driver`: the worker's loop. `service`: one instance, wired. `commands`: the command line.
 //! * `simulator`: a faithful Heroku, for trying and testing.
 
@@ -40,6 +40,8 @@ pub mod http;
 pub mod jwks;
 #[cfg(feature = "service")]
 pub mod kafka;
+#[cfg(feature = "service")]
+pub mod lookup;
 #[cfg(feature = "service")]
 pub mod registry;
 #[cfg(feature = "service")]

@@ -24,6 +24,7 @@ use crate::jwks::{Keyring, KeysUnread};
 use crate::kafka::intake::{Figures, Intake, IntakeError, IntakeSource, SourceFigures};
 use crate::kafka::topics::{self, Creation, TopicsError};
 use crate::kafka::{JoinError, KafkaSettings, Stop, TopicNames};
+use crate::lookup::{Directory, LookupError};
 use crate::model::outcome::ExecutedBy;
 use crate::registry::{Registry, RegistryError};
 use crate::telemetry::Metrics;
@@ -61,6 +62,9 @@ pub enum ServiceError {
     /// The client of a schema registry cannot be made.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// No client for a look-up.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
     /// The intake could not start.
     #[error(transparent)]
     Intake(#[from] IntakeError),
@@ -184,6 +188,7 @@ fn start_intakes(
 ) -> Result<(Vec<Running>, Vec<Arc<Figures>>), ServiceError> {
     let operator = vec![IntakeSource::operator(names)];
     let registries = registries(config)?;
+    let directories = directories(config)?;
     let mut clusters = BTreeMap::from([(OWN_CLUSTER.to_owned(), (own.clone(), operator))]);
     for source in &config.sources {
         let (name, cluster) = config.cluster_of(source);
@@ -195,7 +200,8 @@ fn start_intakes(
             let registry = source.schema_registry.as_ref().and_then(|name| registries.get(name)).cloned();
             let runtime = tokio::runtime::Handle::current();
             let keys = Keyring::of(source, config.advanced.jwks_pause, runtime)?;
-            sources.push(IntakeSource::of(source, registry, keys, clock::now()));
+            let directory = source.lookup.as_ref().and_then(|name| directories.get(name)).cloned();
+            sources.push(IntakeSource::of(source, registry, keys, directory, clock::now()));
         }
     }
     let mut running = Vec::new();
@@ -233,6 +239,20 @@ pub fn registries(config: &Config) -> Result<BTreeMap<String, Registry>, Registr
     let runtime = tokio::runtime::Handle::current();
     let registry = |(name, settings): (&String, _)| Ok((name.clone(), Registry::new(name, settings, runtime.clone())?));
     config.schema_registries.iter().map(registry).collect()
+}
+
+/// The directories of the configuration, by name; all sources of one share what it has told.
+///
+/// # Errors
+/// When a client cannot be made.
+///
+/// # Panics
+/// Outside a tokio runtime, which their requests run on.
+pub fn directories(config: &Config) -> Result<BTreeMap<String, Directory>, LookupError> {
+    let runtime = tokio::runtime::Handle::current();
+    let directory =
+        |(name, settings): (&String, _)| Ok((name.clone(), Directory::new(name, settings, runtime.clone())?));
+    config.lookups.iter().map(directory).collect()
 }
 
 /// Shows the figures of the intakes in the status, a few times a second.

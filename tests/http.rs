@@ -166,6 +166,7 @@ fn count_everything(site: &Site) {
     metrics.records_read("okta", 1);
     metrics.elements_decided("okta", "ignore", 1);
     metrics.dead_letters("okta", 1);
+    metrics.looked_up("okta", "found");
     metrics.removal_answered(Surface::TeamMembership, &Reply::Done);
     metrics.heroku_request("GET", "/teams", "api.heroku.com", Ok(200), Duration::from_millis(120));
     metrics.transaction("accept", TransactionEnd::Committed, Duration::from_millis(4));

@@ -10,6 +10,8 @@ mod forgeries;
 mod issuer;
 #[path = "service/limits.rs"]
 mod limits;
+#[path = "service/lookups.rs"]
+mod lookups;
 #[path = "service/orders.rs"]
 mod orders;
 #[path = "service/play.rs"]

@@ -34,7 +34,8 @@ const ARROWS: &[(&str, &str)] = &[
     ("trouble", "clock"),
     ("registry", "trouble engine sources config clock"),
     ("jwks", "trouble sources config clock"),
-    ("kafka", "model engine sources wire config clock crash telemetry trouble registry jwks"),
+    ("lookup", "trouble model engine config"),
+    ("kafka", "model engine sources wire config clock crash telemetry trouble registry jwks lookup"),
     ("http", "model engine config clock telemetry status"),
     // A Heroku of its own; it shares the words, nothing else.
     ("simulator", "model clock"),
@@ -42,7 +43,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("driver", "model engine sources wire config clock crash shutdown telemetry heroku kafka http status"),
     (
         "service",
-        "model engine sources wire config clock crash shutdown telemetry heroku registry jwks kafka http driver status",
+        "model engine sources wire config clock crash shutdown telemetry heroku registry jwks lookup kafka http driver status",
     ),
     (
         "trial",
@@ -53,7 +54,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("cli", "model sources config exit"),
     (
         "commands",
-        "model engine sources wire config clock crash shutdown telemetry heroku registry jwks kafka http status simulator driver service trial exit cli",
+        "model engine sources wire config clock crash shutdown telemetry heroku registry jwks lookup kafka http status simulator driver service trial exit cli",
     ),
 ];
 
@@ -116,8 +117,8 @@ const BORDERS: &[Border] = &[
     },
     Border {
         names: &["reqwest"],
-        nowhere_in: Files { of: &[""], but: &["heroku", "registry", "jwks", "telemetry"] },
-        why: "src/heroku/, src/registry/ and src/jwks.rs alone speak HTTP as clients (and telemetry/ configures its exporter)",
+        nowhere_in: Files { of: &[""], but: &["heroku", "registry", "jwks", "lookup", "telemetry"] },
+        why: "src/heroku/, src/registry/, src/lookup/ and src/jwks.rs alone speak HTTP as clients (and telemetry/ configures its exporter)",
     },
     Border {
         names: &["jsonwebtoken"],

@@ -136,6 +136,7 @@ fn intake(stage: &Stage, round: usize, relevant: usize) -> anyhow::Result<Durati
             rules,
             registry: None,
             keys: None,
+            directory: None,
             start: StartAt::Earliest,
         }],
         keep: Keep::Record,

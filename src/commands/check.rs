@@ -4,6 +4,7 @@ mod emit;
 mod heroku;
 mod kafka;
 mod keys;
+mod lookups;
 mod registries;
 
 use std::io::Write;
@@ -34,6 +35,7 @@ pub fn run(
             let mut findings = kafka::findings(&config)?;
             findings.extend(registries::findings(&config)?);
             findings.extend(keys::findings(&config)?);
+            findings.extend(lookups::findings(&config)?);
             findings.extend(heroku::findings(&config, environment)?);
             findings.extend(show::remarks(&config).into_iter().map(|remark| Finding::doubt("configuration", remark)));
             if args.json {

@@ -105,6 +105,7 @@ pub(super) fn rehearsed(event: PersonEvent, topic: &str, now: Timestamp) -> Norm
         record_sha256: String::new(),
         received_at: now,
         authenticity: Authenticity::TopicAcl,
+        looked_up: None,
     };
     Normalised { event, origin, traceparent: None }
 }

@@ -42,6 +42,7 @@ fn exit(error: ServiceError) -> anyhow::Error {
         | ServiceError::Token(_)
         | ServiceError::Client(_)
         | ServiceError::Registry(_)
+        | ServiceError::Lookup(_)
         | ServiceError::Keys(_) => Exit::Configuration,
         ServiceError::Topics(_) | ServiceError::Join(_) | ServiceError::Intake(_) => Exit::Unreachable,
         ServiceError::Worker(crate::driver::WorkerError::WrongAccount { .. }) => Exit::Configuration,

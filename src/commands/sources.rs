@@ -29,7 +29,10 @@ pub fn run(args: &SourcesArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
         paragraph("Every source needs name, topic, format and tenant; docs/sources has a page for each.")
     )?;
     for (what, means) in [
-        ("addresses     ", "records name people by id: other sources tell the address, or `identities import`"),
+        (
+            "addresses     ",
+            "records name people by id: other sources tell the address, `identities import` or a look-up",
+        ),
         ("a sample      ", "not all of its shape is confirmed: until `sample` proves it, an approval is waited for"),
         ("tables, keys  ", "`config show --defaults` says how they are written"),
     ] {

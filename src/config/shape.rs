@@ -43,6 +43,8 @@ pub enum Shape {
     Url,
     /// An `http` or `https` address, with a path if need be.
     BaseUrl,
+    /// The same, `http` for the machine itself only: what gets a token.
+    ServiceUrl,
     /// The same with a path: one page.
     PageUrl,
     /// IP address and port.
@@ -101,7 +103,7 @@ impl Shape {
             Self::Domain => "domain".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Path => "path".to_owned(),
-            Self::Url | Self::BaseUrl | Self::PageUrl => "URL".to_owned(),
+            Self::Url | Self::BaseUrl | Self::ServiceUrl | Self::PageUrl => "URL".to_owned(),
             Self::Listen => "IP address and port".to_owned(),
             Self::Servers => "host:port, …".to_owned(),
             Self::Topic => "topic".to_owned(),
@@ -138,6 +140,7 @@ impl Shape {
             | Self::Path
             | Self::Url
             | Self::BaseUrl
+            | Self::ServiceUrl
             | Self::PageUrl
             | Self::Listen
             | Self::Servers
@@ -171,7 +174,8 @@ impl Shape {
             Self::Domain => domain(text),
             Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string()),
             Self::Url => url(text),
-            Self::BaseUrl => base_url(text),
+            Self::BaseUrl => base_url(text).map(drop),
+            Self::ServiceUrl => base_url(text).and_then(|authority| only_here_without_tls(text, authority)),
             Self::PageUrl => page_url(text),
             Self::Listen => std::net::SocketAddr::from_str(text)
                 .map(drop)
@@ -328,15 +332,15 @@ fn only_here_without_tls(text: &str, authority: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What stands within one's own network may lie behind a path, and without TLS.
-fn base_url(text: &str) -> Result<(), String> {
+/// What stands within one's own network may lie behind a path, and without TLS. Gives the authority.
+fn base_url(text: &str) -> Result<&str, String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let rest = rest.ok_or("wants an address that begins with https:// or http://")?;
     let authority = rest.split('/').next().unwrap_or_default();
     if authority.is_empty() || rest.contains(['?', '#', '@', ' ']) {
         return Err("wants scheme, host, port and path only, such as \"https://registry.example:8081\"".to_owned());
     }
-    Ok(())
+    Ok(authority)
 }
 
 fn is_loopback(authority: &str) -> bool {
@@ -404,6 +408,15 @@ mod tests {
         refuses(
             Shape::BaseUrl,
             &["registry:8081", "https://", "https:///x", "https://user:pass@registry", "http://r/?x=1", "ftp://r"],
+        );
+    }
+
+    #[test]
+    fn a_directory_may_lie_behind_a_path_and_without_tls_only_on_this_machine() {
+        accepts(Shape::ServiceUrl, &["https://idp.example/scim/v2", "http://127.0.0.1:8080/scim", "http://[::1]/"]);
+        refuses(
+            Shape::ServiceUrl,
+            &["http://idp.example/scim", "http://127.0.0.1.evil.example/", "https://u:p@idp.example", "https://idp/?x"],
         );
     }
 

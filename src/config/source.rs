@@ -28,6 +28,8 @@ pub struct Source {
     pub format: Format,
     /// Its registry in `schema_registries`; absent = its values are not framed.
     pub schema_registry: Option<String>,
+    /// Its directory in `lookups`, for people whom it names by an id alone; absent = nobody is asked.
+    pub lookup: Option<String>,
     /// The organisation's account at the source.
     pub tenant: String,
     /// CloudEvents types accepted besides the canonical one.

@@ -22,6 +22,10 @@ fn set(more: &str) -> String {
     SOURCE.replace("format = \"okta\"", "format = \"set\"") + more
 }
 
+fn lookup(kind: &str, more: &str) -> String {
+    format!("{LEAST}[lookups.it]\nkind = {kind:?}\nurl = \"http://127.0.0.1/scim\"\n{more}")
+}
+
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse("x.toml", text, &Environment::default())
 }
@@ -118,6 +122,29 @@ fn a_source_is_framed_when_it_names_a_registry() {
     assert!(half.to_string().starts_with("no `schema_registries.main.password`"), "{half}");
     let error = errors(&format!("{file}password = \"passw0rd\"\n"));
     assert!(error.contains("use `schema_registries.main.password_file`") && !error.contains("passw0rd"), "{error}");
+}
+
+#[test]
+fn a_source_may_name_who_knows_its_people() {
+    let file =
+        format!("{LEAST}{SOURCE}lookup = \"it\"\n[lookups.it]\nkind = \"okta\"\nurl = \"https://a.example/\"\n");
+    let token = ("HEROKU_DEPROVISIONER__LOOKUPS__IT__TOKEN", "s3cret");
+    let config = with(&file, [token]).unwrap();
+    let found = &config.lookups["it"];
+    assert_eq!((found.url.as_str(), found.timeout.as_secs()), ("https://a.example", 5));
+    assert!(matches!(found.credentials(), Some(Credentials::Token(_))));
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let error = errors(&format!("{file}token = \"s3cret\"\n"));
+    assert!(error.contains("use `lookups.it.token_file`") && !error.contains("s3cret"), "{error}");
+
+    let graph = file.replace("\"okta\"\nurl", "\"graph\"\ntenant = \"t\"\nclient_id = \"c\"\nurl");
+    let secret = ("HEROKU_DEPROVISIONER__LOOKUPS__IT__CLIENT_SECRET", "s3cret");
+    let config = with(&graph, [secret]).unwrap();
+    let credentials = config.lookups["it"].credentials();
+    let Some(Credentials::Application { login_url, tenant, .. }) = credentials else { panic!("{credentials:?}") };
+    assert_eq!((login_url.as_str(), tenant.as_str()), ("https://login.microsoftonline.com", "t"));
+    assert!(!format!("{config:?}").contains("s3cret"));
+    assert!(with(&graph, [secret, token]).is_err(), "in two ways");
 }
 
 #[test]
@@ -306,6 +333,32 @@ fn settings_that_do_not_fit_together_are_refused_at_their_place() {
         (
             format!("{LEAST}[schema_registries.main]\nurl = \"https://registry:8081\"\ntimeout = \"0s\"\n"),
             "x.toml:8:11: `schema_registries.main.timeout` must be more than nothing",
+        ),
+        (
+            format!("{LEAST}{SOURCE}lookup = \"it\"\n"),
+            "x.toml:12:10: `sources[0].lookup` is \"it\", and there is no [lookups.it]",
+        ),
+        (lookup("okta", ""), "x.toml:7:8: `lookups.it.token_file` is missing"),
+        (lookup("graph", ""), "x.toml:7:8: nothing says by which token `lookups.it` is asked"),
+        (
+            lookup("graph", "client_id = \"c\"\n"),
+            "x.toml:7:8: `lookups.it.client_id` is there, and not all that an application needs, or a token besides",
+        ),
+        (
+            lookup("scim", "token_file = \"t\"\nclient_id = \"c\"\n"),
+            "x.toml:10:13: `lookups.it.client_id` has no effect while `lookups.it.kind` is not \"graph\"",
+        ),
+        (
+            lookup("scim", "token_file = \"t\"\nca_file = \"c\"\n"),
+            "x.toml:10:11: `lookups.it.ca_file` has no effect without https",
+        ),
+        (
+            lookup("scim", "token_file = \"t\"\ntimeout = \"0s\"\n"),
+            "x.toml:10:11: `lookups.it.timeout` must be more than nothing",
+        ),
+        (
+            lookup("scim", "token_file = \"t\"\n").replace("127.0.0.1", "idp.example"),
+            "x.toml:8:7: `lookups.it.url` must begin with https://; http is for 127.0.0.1, [::1] and localhost only",
         ),
         (
             format!("{LEAST}{}", SOURCE.replace("okta.system-log", "heroku-deprovisioner.outcomes")),

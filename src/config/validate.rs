@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::problem::{Layer, Place, Problem};
 use super::shape::Shape;
-use super::{Cluster, Config, OPERATOR_SOURCE, OWN_CLUSTER, Source};
+use super::{Cluster, Config, LookupKind, OPERATOR_SOURCE, OWN_CLUSTER, Source};
 use crate::model::outcome::Mode;
 use crate::sources::explain::Holds;
 use crate::sources::record_file::SUFFIX;
@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     checks.account();
     checks.clusters();
     checks.schema_registries();
+    checks.lookups();
     checks.sources();
     checks.teams();
     checks.people();
@@ -185,6 +186,43 @@ impl Checks<'_> {
         }
     }
 
+    fn lookups(&mut self) {
+        for (name, lookup) in &self.config.lookups {
+            let at = |key: &str| format!("lookups.{}.{key}", super::settings::toml_key(name));
+            if let Err(message) = Shape::Name.check(name) {
+                self.problem(&[], format!("the name of [lookups.{name:?}] {message}"), "choose another name");
+            }
+            let given = |key: &&str| self.config.settings.place(&at(key)).is_some();
+            let of_an_application =
+                ["tenant", "client_id", "client_secret_file"].into_iter().find(given).map(ToOwned::to_owned);
+            if lookup.credentials().is_none() {
+                let (message, remedy) = match (lookup.kind, &of_an_application) {
+                    (LookupKind::Graph, Some(key)) => (
+                        format!("`{}` is there, and not all that an application needs, or a token besides", at(key)),
+                        "set `tenant`, `client_id` and `client_secret_file`, or `token_file` alone",
+                    ),
+                    (LookupKind::Graph, None) => (
+                        format!("nothing says by which token `lookups.{name}` is asked"),
+                        "set `tenant`, `client_id` and `client_secret_file`, or `token_file`",
+                    ),
+                    _ => (format!("`{}` is missing", at("token_file")), "name the file that holds the token"),
+                };
+                self.problem(&[&at("kind")], message, remedy);
+            } else if let (true, Some(key)) = (lookup.kind != LookupKind::Graph, of_an_application) {
+                let message = format!("`{}` has no effect while `{}` is not \"graph\"", at(&key), at("kind"));
+                self.problem(&[&at(&key)], message, "leave it out");
+            }
+            if lookup.ca_file.is_some() && lookup.url.starts_with("http://") {
+                let message = format!("`{}` has no effect without https", at("ca_file"));
+                self.problem(&[&at("ca_file")], message, "give `url` with https://");
+            }
+            if lookup.timeout.is_zero() {
+                let message = format!("`{}` must be more than nothing", at("timeout"));
+                self.problem(&[&at("timeout")], message, "write it as \"5s\"");
+            }
+        }
+    }
+
     fn sources(&mut self) {
         let config = self.config;
         let mut names = BTreeMap::new();
@@ -218,6 +256,13 @@ impl Checks<'_> {
                     &[&at("schema_registry")],
                     format!("`{}` is {name:?}, and there is no [schema_registries.{name}]", at("schema_registry")),
                     "define it, or leave the key out when the values are plain",
+                );
+            }
+            if let Some(name) = source.lookup.as_ref().filter(|name| !config.lookups.contains_key(*name)) {
+                self.problem(
+                    &[&at("lookup")],
+                    format!("`{}` is {name:?}, and there is no [lookups.{name}]", at("lookup")),
+                    "define it, or leave the key out: then nobody is asked",
                 );
             }
             if let Some(first) = topics.insert((&source.cluster, &source.topic), index) {

@@ -230,6 +230,7 @@ pub fn cause(normalised: &Normalised) -> CausePart {
             .actor
             .as_ref()
             .and_then(|actor| actor.email.as_ref().or(actor.id.as_ref()).or(actor.name.as_ref()).cloned()),
+        looked_up: origin.looked_up.clone(),
         also_stated_by: Vec::new(),
         contradicted_by: Vec::new(),
     }

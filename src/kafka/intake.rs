@@ -4,10 +4,11 @@
 //!   So nothing is lost; after a crash or a rebalance some elements come twice, and the worker knows them again.
 //! * One bad element becomes one dead letter; its neighbours and the next record go on.
 //! * A partition that was taken away is not committed any more: its next owner may be further already.
-//! * A record that needs a schema or a key which is not at hand is neither passed over nor refused: its partition waits
-//!   (`waiting`).
+//! * A record that needs a schema, a key or people's addresses which are not at hand is neither passed over nor refused:
+//!   its partition waits (`waiting`).
 
 mod figures;
+mod people;
 mod reading;
 mod start;
 mod waiting;
@@ -38,6 +39,7 @@ use super::settings::KafkaSettings;
 use crate::clock;
 use crate::config::{OPERATOR_SOURCE, Source, StartAt};
 use crate::jwks::Keyring;
+use crate::lookup::Directory;
 use crate::registry::Registry;
 use crate::sources::{Format, Rules};
 use crate::telemetry::Metrics;
@@ -87,6 +89,8 @@ pub struct IntakeSource {
     pub registry: Option<Registry>,
     /// The issuer's keys, where signatures are checked.
     pub keys: Option<Keyring>,
+    /// Who is asked for the addresses of people whom it names by an id alone.
+    pub directory: Option<Directory>,
     /// Where reading begins when the group has no offset yet.
     pub start: StartAt,
 }
@@ -130,16 +134,23 @@ enum Failure {
 }
 
 impl IntakeSource {
-    /// A configured source, with its registry and its issuer's keys if it needs them.
-    pub fn of(source: &Source, registry: Option<Registry>, keys: Option<Keyring>, now: jiff::Timestamp) -> Self {
+    /// A configured source, with its registry, its issuer's keys and its directory if it has them.
+    pub fn of(
+        source: &Source,
+        registry: Option<Registry>,
+        keys: Option<Keyring>,
+        directory: Option<Directory>,
+        now: jiff::Timestamp,
+    ) -> Self {
         let start = source.start_at.unwrap_or(StartAt::Time(now - source.max_event_age));
-        Self { topic: source.topic.clone(), rules: source.rules(), registry, keys, start }
+        Self { topic: source.topic.clone(), rules: source.rules(), registry, keys, directory, start }
     }
 
     /// The built-in source: what was ordered by hand.
     pub fn operator(names: &TopicNames) -> Self {
         let rules = Rules { name: OPERATOR_SOURCE.to_owned(), format: Format::Canonical, ..Rules::auto() };
-        Self { topic: names.requests.clone(), rules, registry: None, keys: None, start: StartAt::Earliest }
+        let topic = names.requests.clone();
+        Self { topic, rules, registry: None, keys: None, directory: None, start: StartAt::Earliest }
     }
 }
 
@@ -294,8 +305,8 @@ impl Shift<'_> {
                     }
                     let place = self.desk.source_of_record(&record).map(|source| (source, record.partition()));
                     if let Some(place) = place.filter(|place| !self.ours.waiting.holds(*place)) {
-                        let seen_at = self.ours.waiting.seen_at(place, record.offset());
-                        match self.desk.read(place.0, &record, seen_at, &mut self.producer) {
+                        let seen = self.ours.waiting.seen(place, record.offset());
+                        match self.desk.read(place.0, &record, seen, &mut self.producer) {
                             Ok(()) => {
                                 if let Some((before, next)) = current
                                     && before != place

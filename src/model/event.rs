@@ -365,6 +365,9 @@ pub struct Origin {
     pub received_at: Timestamp,
     /// How authentic the statement is.
     pub authenticity: Authenticity,
+    /// The look-up that told the addresses, by its name in the configuration; absent = none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_up: Option<String>,
 }
 
 /// How authentic a statement is.

@@ -270,6 +270,9 @@ pub struct CausePart {
     /// Who caused the statement, as the source says; never checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_by: Option<String>,
+    /// The look-up that told the addresses, by its name in the configuration; absent = none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_up: Option<String>,
     /// Other statements of the same fact.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_stated_by: Vec<SourceRef>,

@@ -32,6 +32,7 @@ struct Instruments {
     registry: prometheus::Registry,
     records: Counter<u64>,
     elements: Counter<u64>,
+    lookups: Counter<u64>,
     dead_letters: Counter<u64>,
     removals: Counter<u64>,
     outcomes: Counter<u64>,
@@ -85,6 +86,11 @@ impl Metrics {
         Self(Arc::new(Instruments {
             records: counter("heroku_deprovisioner.records", "{record}", "Source records read"),
             elements: counter("heroku_deprovisioner.elements", "{element}", "Elements of source records, by decision"),
+            lookups: counter(
+                "heroku_deprovisioner.lookups",
+                "{person}",
+                "People whom a record names by an id alone, by what came of the look-up",
+            ),
             dead_letters: counter(
                 "heroku_deprovisioner.dead_letters",
                 "{record}",
@@ -127,6 +133,11 @@ impl Metrics {
     /// Counts elements of records. `decision` is one of those that `explain` prints.
     pub fn elements_decided(&self, source: &str, decision: &'static str, count: u64) {
         self.0.elements.add(count, &[text("source", source), fixed("decision", decision)]);
+    }
+
+    /// Counts people whom a record names by an id alone, by what came of the look-up.
+    pub fn looked_up(&self, source: &str, end: &'static str) {
+        self.0.lookups.add(1, &[text("source", source), fixed("end", end)]);
     }
 
     /// Counts refusals that went to the dead-letters topic.

@@ -367,6 +367,7 @@ fn cause() -> CausePart {
         record_sha256: "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef".to_owned(),
         reason: None,
         claimed_by: None,
+        looked_up: None,
         also_stated_by: Vec::new(),
         contradicted_by: Vec::new(),
     }
@@ -378,6 +379,7 @@ fn full_cause() -> CausePart {
         offset: 9_007_199_254_740_993,
         reason: Some("resignation".to_owned()),
         claimed_by: Some("it.ops@larkspur.example".to_owned()),
+        looked_up: Some("okta".to_owned()),
         also_stated_by: vec![SourceRef { element: Some(2), ..source() }],
         contradicted_by: vec![source()],
         ..cause()

@@ -42,8 +42,8 @@ impl Play {
         let broker = Embedded::start().unwrap();
         let (names, kafka) = (TopicNames::new(PREFIX), broker.settings());
         broker.create_topics(&names).unwrap();
-        for source in ["leavers", "tokens"] {
-            broker.create_topic(&format!("{PREFIX}{source}"), 1).unwrap();
+        for (source, partitions) in [("leavers", 1), ("tokens", 1), ("directory", 2)] {
+            broker.create_topic(&format!("{PREFIX}{source}"), partitions).unwrap();
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let simulator = runtime.block_on(Simulator::start_local(world, Options::default())).unwrap();

@@ -362,6 +362,7 @@ fn leaves(addresses: &[&str]) -> Normalised {
         record_sha256: String::new(),
         received_at: now,
         authenticity: Authenticity::TopicAcl,
+        looked_up: None,
     };
     Normalised { event: *event, origin, traceparent: None }
 }

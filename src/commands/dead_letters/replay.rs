@@ -156,6 +156,7 @@ fn read(
                     record_sha256: digest.to_owned(),
                     received_at: clock::now(),
                     authenticity: rules.tokens.trust.authenticity(),
+                    looked_up: None,
                 };
                 let traceparent = record.header(TRACEPARENT).map(str::to_owned);
                 replayed.events.push(Normalised { event: *event, origin, traceparent });

@@ -269,6 +269,7 @@ impl Story {
             record_sha256: String::new(),
             received_at: self.now,
             authenticity: Authenticity::TopicAcl,
+            looked_up: None,
         };
         let input = Input::Event(Box::new(Normalised { event, origin, traceparent: None }));
         self.engine.handle(self.now, input);

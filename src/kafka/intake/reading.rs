@@ -1,11 +1,14 @@
 //! One source record: read it, and send what comes of it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tracing::{info, warn};
 
 use super::figures::SourceFigures;
-use super::waiting::{Found, Need, Wanted};
+use super::people::{self, End};
+use super::waiting::{Found, Need, Seen, Wanted};
 use super::{Intake, IntakeSource};
 use crate::clock;
 use crate::kafka::delivery::{Deliveries, Target, headers};
@@ -57,12 +60,12 @@ impl<'a> Desk<'a> {
     }
 
     /// Reads a record of a source and hands what comes of it to the producer; or, when something that it needs is not at
-    /// hand, does nothing and says what to wait for. `seen_at` is when it was first looked at; `None` = now.
+    /// hand, does nothing and says what to wait for. `seen` is what is known of it if it has waited.
     pub(super) fn read(
         &mut self,
         index: usize,
         record: &BorrowedMessage<'_>,
-        seen_at: Option<Timestamp>,
+        seen: Option<Seen>,
         producer: &mut Deliveries,
     ) -> Result<(), Wanted> {
         let topic = record.topic();
@@ -75,22 +78,38 @@ impl<'a> Desk<'a> {
         let arrived_at = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         let raw = Record { key: record.key(), value: record.payload(), headers: &headers, arrived_at };
         let rules = &mut self.rules[index];
+        let wants = |need| {
+            let seen_at = seen.as_ref().map_or_else(clock::now, |seen| seen.at);
+            Wanted { need, written_at: arrived_at, seen_at }
+        };
         let found = match Need::of(&raw, source, rules) {
             Some(need) => {
-                let seen_at = seen_at.unwrap_or_else(clock::now);
-                let wanted = Wanted { need, written_at: arrived_at, seen_at };
+                let wanted = wants(need);
                 Some(wanted.look_up(source).ok_or(wanted)?)
             }
             None => None,
         };
-        let readings = match found {
+        let mut readings = match found {
             Some(Found::Schema(schema)) => sources::read_by(&schema, &raw, rules),
             Some(Found::Keys(keys)) => {
                 rules.tokens.trust.with_keys(keys);
                 sources::read(&raw, rules)
             }
-            None => sources::read(&raw, rules),
+            Some(Found::People(_)) | None => sources::read(&raw, rules),
         };
+        let mut looked_up = BTreeSet::new();
+        if let Some(directory) = &source.directory {
+            let answers = seen.as_ref().and_then(|seen| seen.people.as_deref());
+            match people::complete(&mut readings, directory, answers) {
+                Ok(ends) => {
+                    for (element, end) in ends {
+                        self.intake.metrics.looked_up(&source.rules.name, end.as_str());
+                        looked_up.extend((end == End::Found).then_some(element));
+                    }
+                }
+                Err(questions) => return Err(wants(Need::People(directory.ask_for(questions)))),
+            }
+        }
         let counts = &mut self.counts[index];
         counts.records += 1;
         let mut says_something = false;
@@ -101,7 +120,7 @@ impl<'a> Desk<'a> {
         }
         if says_something {
             let place = Place { topic, partition: record.partition(), offset: record.offset() };
-            self.write(source, place, &raw, readings, producer);
+            self.write(source, place, &raw, (readings, looked_up), producer);
         }
         Ok(())
     }
@@ -111,7 +130,7 @@ impl<'a> Desk<'a> {
         source: &IntakeSource,
         place: Place<'_>,
         raw: &Record<'_>,
-        readings: Vec<Reading>,
+        (readings, looked_up): (Vec<Reading>, BTreeSet<usize>),
         producer: &mut Deliveries,
     ) {
         let parent = raw.headers.iter().find(|(name, _)| *name == TRACEPARENT).and_then(|(_, value)| *value);
@@ -123,7 +142,7 @@ impl<'a> Desk<'a> {
         let record_sha256 = digest::record_sha256(raw.value.unwrap_or_default());
         // A record with a thousand bad elements is kept once, not a thousand times.
         let mut keep = self.intake.keep;
-        for reading in readings {
+        for (index, reading) in readings.into_iter().enumerate() {
             match reading.verdict {
                 Verdict::Ignore { .. } => {}
                 Verdict::Event(event) => {
@@ -137,6 +156,11 @@ impl<'a> Desk<'a> {
                         record_sha256: record_sha256.clone(),
                         received_at,
                         authenticity: source.rules.tokens.trust.authenticity(),
+                        looked_up: source
+                            .directory
+                            .as_ref()
+                            .filter(|_| looked_up.contains(&index))
+                            .map(|directory| directory.name().to_owned()),
                     };
                     let normalised = Normalised { event: *event, origin, traceparent: traceparent.clone() };
                     let message = event_record(&normalised);

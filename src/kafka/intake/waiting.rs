@@ -1,5 +1,5 @@
-//! Records that need something from outside which is not at hand: a schema, or the key that a token names. Their partition
-//! stands still, at that record, until it is known. The source's other partitions, and other sources, go on.
+//! Records that need something from outside which is not at hand: a schema, the key that a token names, or the addresses
+//! of people. Their partition stands still, at that record, until it is known. The source's other partitions, and other sources, go on.
 //!
 //! Whatever fails in between, no record is passed over: what a partition that stands still delivers all the same is
 //! dropped, and it is taken up again at the very record that waits.
@@ -16,6 +16,7 @@ use tracing::info;
 
 use super::{Figures, IntakeSource};
 use crate::clock;
+use crate::lookup::{Answers, Errand};
 use crate::registry::Lookup;
 use crate::sources::schema::Schema;
 use crate::sources::token::{Compact, KeySet};
@@ -31,12 +32,14 @@ const REGISTERED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 type Place = (usize, i32);
 
 /// What a record needs from outside to be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Need {
     /// A schema of the source's registry.
     Schema(SchemaId),
     /// The key of that name of the source's issuer.
     Key(String),
+    /// What the source's look-up says about people.
+    People(Errand),
 }
 
 /// The answer to a [`Need`].
@@ -44,10 +47,11 @@ pub(super) enum Need {
 pub(super) enum Found {
     Schema(Arc<Schema>),
     Keys(Arc<KeySet>),
+    People(Arc<Answers>),
 }
 
 /// A need of one record.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) need: Need,
     /// When the record was written.
@@ -56,8 +60,17 @@ pub(super) struct Wanted {
     pub(super) seen_at: Timestamp,
 }
 
+/// What is known of a record that has waited.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// When it was first looked at here.
+    pub(super) at: Timestamp,
+    /// What was said about the people in it.
+    pub(super) people: Option<Arc<Answers>>,
+}
+
 impl Need {
-    /// What a record needs; `None` = it can be read, or refused, as it is.
+    /// What a record needs to be read; `None` = it can be read, or refused, as it is.
     pub(super) fn of(record: &Record<'_>, source: &IntakeSource, rules: &Rules) -> Option<Self> {
         if source.registry.is_some() {
             return sources::schema_of(record, rules).map(Self::Schema);
@@ -78,6 +91,7 @@ impl Wanted {
                 Lookup::Waiting => None,
             },
             Need::Key(kid) => source.keys.as_ref()?.keys(kid, self.written_at, self.seen_at).map(Found::Keys),
+            Need::People(errand) => errand.answers().map(Found::People),
         }
     }
 
@@ -86,6 +100,7 @@ impl Wanted {
         match &self.need {
             Need::Schema(_) => source.registry.as_ref()?.trouble(),
             Need::Key(_) => source.keys.as_ref()?.trouble(),
+            Need::People(errand) => errand.trouble(),
         }
     }
 
@@ -99,9 +114,9 @@ impl Wanted {
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     still: BTreeMap<Place, (i64, Wanted)>,
-    /// When the records were first looked at with which partitions went on: an issuer has no such key only if its keys
-    /// were read since.
-    seen: BTreeMap<Place, (i64, Timestamp)>,
+    /// The records with which partitions went on: an issuer has no such key only if its keys were read since a record was
+    /// first looked at, and what was said about people counts for that record.
+    seen: BTreeMap<Place, (i64, Seen)>,
 }
 
 impl Waiting {
@@ -115,9 +130,9 @@ impl Waiting {
         self.still.contains_key(&place)
     }
 
-    /// When a record was first looked at, if it has waited.
-    pub(super) fn seen_at(&self, place: Place, offset: i64) -> Option<Timestamp> {
-        self.seen.get(&place).filter(|(known, _)| *known == offset).map(|(_, seen_at)| *seen_at)
+    /// What is known of a record, if it has waited.
+    pub(super) fn seen(&self, place: Place, offset: i64) -> Option<Seen> {
+        self.seen.get(&place).filter(|(known, _)| *known == offset).map(|(_, seen)| seen.clone())
     }
 
     /// Lets a partition stand still at `offset`.
@@ -148,21 +163,27 @@ impl Waiting {
         sources: &[IntakeSource],
         figures: &Figures,
     ) {
-        let may_wait = sources.iter().filter(|source| source.registry.is_some() || source.keys.is_some());
+        let waits =
+            |source: &&IntakeSource| source.registry.is_some() || source.keys.is_some() || source.directory.is_some();
+        let may_wait = sources.iter().filter(waits);
         let mut shown: BTreeMap<&str, Option<Trouble>> =
             may_wait.map(|source| (source.rules.name.as_str(), None)).collect();
         let seen = &mut self.seen;
         self.still.retain(|(index, partition), (offset, wanted)| {
             let (source, partition) = (&sources[*index], *partition);
-            if wanted.look_up(source).is_none() {
+            let Some(found) = wanted.look_up(source) else {
                 if let Some(trouble) = wanted.trouble(source) {
                     shown.insert(&source.rules.name, Some(trouble));
                 }
                 return true;
-            }
+            };
+            let people = match found {
+                Found::People(answers) => Some(answers),
+                Found::Schema(_) | Found::Keys(_) => None,
+            };
             let again = resume(consumer, &source.topic, partition, *offset);
             match &again {
-                Ok(()) => drop(seen.insert((*index, partition), (*offset, wanted.seen_at))),
+                Ok(()) => drop(seen.insert((*index, partition), (*offset, Seen { at: wanted.seen_at, people }))),
                 Err(failure) => info!("{}[{partition}] cannot go on yet: {failure}", source.topic),
             }
             again.is_err()

@@ -388,6 +388,7 @@ impl History {
                 record_sha256: String::new(),
                 received_at: said.received,
                 authenticity: Authenticity::TopicAcl,
+                looked_up: None,
             };
             let input = Normalised { event: said.event.clone(), origin, traceparent: None };
             self.engine.handle(now, Input::Event(Box::new(input)));
