@@ -15,7 +15,7 @@ pub mod shape;
 pub mod show;
 mod validate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,9 +31,9 @@ pub use self::problem::{ConfigError, Layer, Place, Problem, Spot};
 pub use self::secret::{Secret, SecretError};
 use self::settings::Layers;
 pub use self::settings::{Setting, Settings, Step};
-use crate::model::Email;
 use crate::model::event::Boundary;
 use crate::model::outcome::Mode;
+use crate::model::{AddressRules, Email, ascii_domain};
 use crate::sources::debezium::Table;
 use crate::sources::mapping::Mapping;
 use crate::sources::token::{Algorithm, KeySet, TokenRules, Trust};
@@ -282,8 +282,33 @@ pub struct TeamRule {
 pub struct People {
     /// Domains of the company, in lower case; at least one.
     pub company_domains: Vec<String>,
+    /// Whether a `+` and what follows it says nothing in the company's domains.
+    pub plus_tags: bool,
+    /// Another address of somebody, to the one that counts.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, Email>,
+    /// Another domain with the same names, to the one that counts.
+    #[serde(default)]
+    pub same_domains: BTreeMap<String, String>,
     /// Never removed.
     pub protected: Vec<Email>,
+}
+
+impl People {
+    /// The company's domains, as DNS knows them.
+    pub fn domains(&self) -> BTreeSet<String> {
+        self.company_domains.iter().filter_map(|domain| ascii_domain(domain)).collect()
+    }
+
+    /// Which addresses are the same one.
+    pub fn address_rules(&self) -> AddressRules {
+        let ascii = |(one, other): (&String, &String)| Some((ascii_domain(one)?, ascii_domain(other)?));
+        AddressRules {
+            aliases: self.aliases.iter().map(|(one, other)| (Email::as_reported(one), other.clone())).collect(),
+            same_domains: self.same_domains.iter().filter_map(ascii).collect(),
+            tagged: if self.plus_tags { self.domains() } else { BTreeSet::new() },
+        }
+    }
 }
 
 /// Section `deadlines`.
@@ -917,6 +942,51 @@ tenant = "larkspur.okta.com"
         }
         let missing = parse(&file).unwrap().kafka.cluster.client().unwrap_err().to_string();
         assert!(missing.starts_with("no `kafka.sasl_username`: set `kafka.sasl_username_file`"), "{missing}");
+    }
+
+    #[test]
+    fn rules_about_addresses_lead_once_and_into_the_company() {
+        let right = "[people.aliases]\n\"K.Mensah@mail.example\" = \"kofi@bücher.example\"\n\
+             [people.same_domains]\n\"larkspur.io\" = \"bücher.example\"\n";
+        let people =
+            with(&format!("{}{right}", LEAST.replace("larkspur.example", "bücher.example")), []).unwrap().people;
+        let (rules, kofi) = (people.address_rules(), Email::as_reported("kofi@xn--bcher-kva.example"));
+        for same in ["k.mensah@mail.example", "kofi@larkspur.io", "kofi@bücher.example"] {
+            assert_eq!(*rules.canonical(&Email::as_reported(same)), kofi, "{same}");
+        }
+        for (rules, message) in [
+            (
+                "[people.aliases]\n\"a\" = \"b@larkspur.example\"",
+                ":7:7: the name of `people.aliases.a` is no mail address",
+            ),
+            (
+                "[people.aliases]\n\"a@x.example\" = \"b@x.example\"",
+                ":7:17: `people.aliases.\"a@x.example\"` leads out of the company: \"b@x.example\"",
+            ),
+            (
+                "[people.aliases]\n\"a@x.example\" = \"b@x.example\"\n\"b@x.example\" = \"a@x.example\"",
+                ":7:17: `people.aliases.\"a@x.example\"` leads on: another rule applies to \"b@x.example\"",
+            ),
+            (
+                "plus_tags = true\n[people.aliases]\n\"a@x.example\" = \"b+1@larkspur.example\"",
+                ":8:17: `people.aliases.\"a@x.example\"` leads on: another rule applies to \"b+1@larkspur.example\"",
+            ),
+            (
+                "[people.same_domains]\n\"x.example\" = \"y.example\"",
+                ":7:15: `people.same_domains.\"x.example\"` leads out of the company: \"y.example\"",
+            ),
+            (
+                "[people.same_domains]\n\"larkspur.example\" = \"larkspur.example\"",
+                ":7:22: `people.same_domains.\"larkspur.example\"` leads on",
+            ),
+            (
+                "[people.same_domains]\n\"x\" = \"larkspur.example\"",
+                ":7:7: the name of `people.same_domains.x` wants a domain",
+            ),
+        ] {
+            let error = errors(&format!("{LEAST}{rules}\n"));
+            assert!(error.contains(message), "{error}");
+        }
     }
 
     #[test]

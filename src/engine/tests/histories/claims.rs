@@ -369,7 +369,9 @@ impl Judge {
                     || self.others_leave(history, team)
             }),
             HoldReason::AmbiguousAccount | HoldReason::AccountChanged => {
-                !world.renamed.is_empty() || events.iter().any(|it| it.word.subject > super::world::HIRED)
+                let renamed = history.setup.names_by_address && events.iter().any(|it| it.word.replaces > 0);
+                let recycled = events.iter().any(|it| it.word.subject > super::world::HIRED);
+                renamed || recycled || !world.renamed.is_empty()
             }
             HoldReason::PlanChanged => self.cases.values().any(|known| known.approved.is_some()),
             HoldReason::LimitReached => true,
