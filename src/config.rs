@@ -17,7 +17,7 @@ pub mod show;
 mod source;
 mod validate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -34,8 +34,8 @@ pub use self::secret::{Secret, SecretError};
 use self::settings::Layers;
 pub use self::settings::{Setting, Settings, Step};
 pub use self::source::{OnSuspended, Source, StartAt};
-use crate::model::Email;
 use crate::model::outcome::Mode;
+use crate::model::{AddressRules, Email, ascii_domain};
 use crate::telemetry::{LogFormat, LogSettings};
 
 /// Where the file is looked for when nobody names one, in this order.
@@ -204,8 +204,33 @@ pub struct TeamRule {
 pub struct People {
     /// Domains of the company, in lower case; at least one.
     pub company_domains: Vec<String>,
+    /// Whether a `+` and what follows it says nothing in the company's domains.
+    pub plus_tags: bool,
+    /// Another address of somebody, to the one that counts.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, Email>,
+    /// Another domain with the same names, to the one that counts.
+    #[serde(default)]
+    pub same_domains: BTreeMap<String, String>,
     /// Never removed.
     pub protected: Vec<Email>,
+}
+
+impl People {
+    /// The company's domains, as DNS knows them.
+    pub fn domains(&self) -> BTreeSet<String> {
+        self.company_domains.iter().filter_map(|domain| ascii_domain(domain)).collect()
+    }
+
+    /// Which addresses are the same one.
+    pub fn address_rules(&self) -> AddressRules {
+        let ascii = |(one, other): (&String, &String)| Some((ascii_domain(one)?, ascii_domain(other)?));
+        AddressRules {
+            aliases: self.aliases.iter().map(|(one, other)| (Email::as_reported(one), other.clone())).collect(),
+            same_domains: self.same_domains.iter().filter_map(ascii).collect(),
+            tagged: if self.plus_tags { self.domains() } else { BTreeSet::new() },
+        }
+    }
 }
 
 /// Section `deadlines`.

@@ -17,9 +17,11 @@ pub mod circuit;
 mod closing;
 pub mod coverage;
 mod findings;
+mod forgetting;
 mod guards;
 pub mod identity;
 mod merging;
+mod naming;
 mod orders;
 pub mod plan;
 pub mod policy;
@@ -31,7 +33,7 @@ pub mod verification;
 mod work;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;
 

@@ -339,12 +339,14 @@ pub fn policy(config: &Config) -> Policy {
         unconfirmed: None,
     };
     sources.insert(OPERATOR_SOURCE.to_owned(), operator);
+    let addresses = Arc::new(config.people.address_rules());
     Policy {
         mode: config.mode,
         sources,
         teams: config.teams.iter().map(|(name, rule)| (name.clone(), rule.mode)).collect(),
-        company_domains: config.people.company_domains.iter().cloned().collect(),
-        protected: config.people.protected.iter().cloned().collect(),
+        company_domains: config.people.domains(),
+        protected: config.people.protected.iter().map(|email| addresses.canonical(email).into_owned()).collect(),
+        addresses,
         deadline: config.deadlines.normal,
         deadline_urgent: config.deadlines.urgent,
         max_open_cases: usize::try_from(config.limits.open_cases).unwrap_or(usize::MAX),

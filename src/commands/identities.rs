@@ -1,6 +1,5 @@
 //! `identities import`: tells the service which address belongs to which id, for sources whose records hold ids alone.
 
-use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -12,11 +11,13 @@ use super::{ask, order};
 use crate::cli::{IdentitiesCommand, ImportArgs};
 use crate::clock;
 use crate::config::{Config, Environment, OPERATOR_SOURCE};
+use crate::engine::policy::Policy;
 use crate::exit::Exit;
 use crate::kafka::{self, OutgoingRecord};
 use crate::model::event::{Action, Address, AddressKind, PersonEvent, SourceRef, Subject};
 use crate::model::ids::computed;
 use crate::model::{Email, SubjectKey};
+use crate::service;
 
 /// What the first line may say.
 const HEADER: &str = "person_key,address";
@@ -53,8 +54,9 @@ fn import(
 ) -> anyhow::Result<Exit> {
     let config = Config::load(file, environment)?;
     let text = text(&args.file).context(Exit::BadInput).with_context(|| args.file.display().to_string())?;
-    let company: BTreeSet<String> = config.people.company_domains.iter().cloned().collect();
-    let rows = rows(&text, &company).context(Exit::BadInput).with_context(|| args.file.display().to_string())?;
+    let rows = rows(&text, &service::policy(&config))
+        .context(Exit::BadInput)
+        .with_context(|| args.file.display().to_string())?;
     let mut records = Vec::with_capacity(rows.len());
     for (key, address) in &rows {
         let message = order::record(&event(key, address, clock::now()))?;
@@ -87,7 +89,7 @@ fn text(file: &Path) -> anyhow::Result<String> {
 }
 
 /// Every line, or what is wrong with the first few that are wrong: half an import helps nobody.
-fn rows(text: &str, company: &BTreeSet<String>) -> anyhow::Result<Vec<(SubjectKey, Email)>> {
+fn rows(text: &str, company: &Policy) -> anyhow::Result<Vec<(SubjectKey, Email)>> {
     let mut rows = Vec::new();
     let mut wrong = Vec::new();
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
@@ -109,7 +111,7 @@ fn rows(text: &str, company: &BTreeSet<String>) -> anyhow::Result<Vec<(SubjectKe
     Err(anyhow!("nothing was sent\n{}", wrong.join("\n")))
 }
 
-fn row(line: &str, company: &BTreeSet<String>) -> Result<(SubjectKey, Email), String> {
+fn row(line: &str, company: &Policy) -> Result<(SubjectKey, Email), String> {
     let mut columns = line.split(',').map(str::trim);
     let (Some(key), Some(address), None) = (columns.next(), columns.next(), columns.next()) else {
         return Err(format!("not two columns {HEADER}"));
@@ -122,7 +124,7 @@ fn row(line: &str, company: &BTreeSet<String>) -> Result<(SubjectKey, Email), St
         return Err(format!("{key:?} is no system:tenant:id, as `explain` shows it (person_key)"));
     }
     let email = Email::parse(address).map_err(|why| format!("{address:?}: {why}"))?;
-    if !company.contains(email.domain()) {
+    if !company.is_company(&email) {
         return Err(format!("{address:?} is in none of people.company_domains"));
     }
     Ok((SubjectKey(key.to_owned()), email))
@@ -147,9 +149,10 @@ fn event(key: &SubjectKey, address: &Email, now: Timestamp) -> PersonEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::fixtures::policy;
 
     fn read(text: &str) -> anyhow::Result<Vec<(SubjectKey, Email)>> {
-        rows(text, &BTreeSet::from(["larkspur.example".to_owned()]))
+        rows(text, &policy())
     }
 
     #[test]

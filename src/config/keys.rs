@@ -201,6 +201,9 @@ pub const KEYS: &[Key] = &[
 
     key("people.company_domains", Many(Shape::Domain), None, Required, "Only people with an address in one of these domains are ever removed."),
     key("people.protected", Many(Shape::Address), None, Value("[]"), "People who are never removed, whatever an event says."),
+    key("people.plus_tags", One(Shape::Flag), None, Value("false"), "In the company's domains, `kofi+heroku@` is an address of whoever has `kofi@`."),
+    key("people.aliases.*", One(Shape::Address), None, Absent("each address is itself alone"), "The address that counts for this one: both are one person's."),
+    key("people.same_domains.*", One(Shape::Domain), None, Absent("each domain is itself alone"), "The company's domain that counts for this one: the same name before the `@` is the same address."),
 
     key("deadlines.normal", One(Shape::Duration), None, Value("\"24h\""), "Time for an ordinary case, from the later of effective and received."),
     key("deadlines.urgent", One(Shape::Duration), None, Value("\"1h\""), "Time for an urgent one."),

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::duration::parse_duration;
-use crate::model::Email;
+use crate::model::{Email, ascii_domain};
 use crate::sources::Format;
 use crate::sources::expression::{Expression, Fault, pointer_fault};
 
@@ -270,7 +270,11 @@ fn topic(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn domain(text: &str) -> Result<(), String> {
+pub(super) fn domain(text: &str) -> Result<(), String> {
+    // In capitals it is refused all the same: nobody then wonders which of two spellings counts.
+    let ascii = ascii_domain(text).filter(|_| !text.contains(|letter: char| letter.is_ascii_uppercase()));
+    let shown = text;
+    let text = ascii.as_deref().unwrap_or_default();
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -283,7 +287,7 @@ fn domain(text: &str) -> Result<(), String> {
     }
     if text.len() > 253 || !text.contains('.') || !text.split('.').all(label) {
         return Err(format!(
-            "wants a domain in lower case without `@` or `*`, such as \"larkspur.example\", found {text:?}"
+            "wants a domain in lower case without `@` or `*`, such as \"larkspur.example\", found {shown:?}"
         ));
     }
     Ok(())
@@ -449,7 +453,7 @@ mod tests {
 
     #[test]
     fn a_domain_is_a_whole_name_in_lower_case() {
-        accepts(Shape::Domain, &["larkspur.example", "a-b.c.example"]);
+        accepts(Shape::Domain, &["larkspur.example", "a-b.c.example", "bücher.example", "xn--bcher-kva.example"]);
         refuses(
             Shape::Domain,
             &[
@@ -463,6 +467,8 @@ mod tests {
                 "-a.b",
                 "a.b.",
                 "herokumanager.com",
+                "xn--0.example",
+                "b／c.example",
             ],
         );
     }

@@ -126,8 +126,7 @@ fn a_source_is_framed_when_it_names_a_registry() {
 
 #[test]
 fn a_source_may_name_who_knows_its_people() {
-    let file =
-        format!("{LEAST}{SOURCE}lookup = \"it\"\n[lookups.it]\nkind = \"okta\"\nurl = \"https://a.example/\"\n");
+    let file = format!("{LEAST}{SOURCE}lookup = \"it\"\n[lookups.it]\nkind = \"okta\"\nurl = \"https://a.example/\"\n");
     let token = ("HEROKU_DEPROVISIONER__LOOKUPS__IT__TOKEN", "s3cret");
     let config = with(&file, [token]).unwrap();
     let found = &config.lookups["it"];
@@ -294,6 +293,47 @@ fn secrets_come_from_variables_and_reach_the_client_alone() {
     }
     let missing = parse(&file).unwrap().kafka.cluster.client().unwrap_err().to_string();
     assert!(missing.starts_with("no `kafka.sasl_username`: set `kafka.sasl_username_file`"), "{missing}");
+}
+
+#[test]
+fn rules_about_addresses_lead_once_and_into_the_company() {
+    let right = "[people.aliases]\n\"K.Mensah@mail.example\" = \"kofi@bücher.example\"\n\
+         [people.same_domains]\n\"larkspur.io\" = \"bücher.example\"\n";
+    let people = with(&format!("{}{right}", LEAST.replace("larkspur.example", "bücher.example")), []).unwrap().people;
+    let (rules, kofi) = (people.address_rules(), Email::as_reported("kofi@xn--bcher-kva.example"));
+    for same in ["k.mensah@mail.example", "kofi@larkspur.io", "kofi@bücher.example"] {
+        assert_eq!(*rules.canonical(&Email::as_reported(same)), kofi, "{same}");
+    }
+    for (rules, message) in [
+        ("[people.aliases]\n\"a\" = \"b@larkspur.example\"", ":7:7: the name of `people.aliases.a` is no mail address"),
+        (
+            "[people.aliases]\n\"a@x.example\" = \"b@x.example\"",
+            ":7:17: `people.aliases.\"a@x.example\"` leads out of the company: \"b@x.example\"",
+        ),
+        (
+            "[people.aliases]\n\"a@x.example\" = \"b@x.example\"\n\"b@x.example\" = \"a@x.example\"",
+            ":7:17: `people.aliases.\"a@x.example\"` leads on: another rule applies to \"b@x.example\"",
+        ),
+        (
+            "plus_tags = true\n[people.aliases]\n\"a@x.example\" = \"b+1@larkspur.example\"",
+            ":8:17: `people.aliases.\"a@x.example\"` leads on: another rule applies to \"b+1@larkspur.example\"",
+        ),
+        (
+            "[people.same_domains]\n\"x.example\" = \"y.example\"",
+            ":7:15: `people.same_domains.\"x.example\"` leads out of the company: \"y.example\"",
+        ),
+        (
+            "[people.same_domains]\n\"larkspur.example\" = \"larkspur.example\"",
+            ":7:22: `people.same_domains.\"larkspur.example\"` leads on",
+        ),
+        (
+            "[people.same_domains]\n\"x\" = \"larkspur.example\"",
+            ":7:7: the name of `people.same_domains.x` wants a domain",
+        ),
+    ] {
+        let error = errors(&format!("{LEAST}{rules}\n"));
+        assert!(error.contains(message), "{error}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::problem::{Layer, Place, Problem};
 use super::shape::Shape;
 use super::{Cluster, Config, LookupKind, OPERATOR_SOURCE, OWN_CLUSTER, Source};
 use crate::model::outcome::Mode;
+use crate::model::{Email, ascii_domain};
 use crate::sources::explain::Holds;
 use crate::sources::record_file::SUFFIX;
 use crate::sources::token::KeySet;
@@ -40,6 +41,15 @@ pub fn remarks(config: &Config) -> Vec<String> {
     }
     if config.sources.is_empty() {
         remarks.push("no [[sources]]: only offboardings ordered by hand are carried out".to_owned());
+    }
+    let domains = config.people.domains();
+    for (alias, meant) in &config.people.aliases {
+        if !domains.contains(Email::as_reported(alias).domain()) {
+            remarks.push(format!(
+                "`people.aliases` names {alias:?}, which is outside the company: whoever has it counts as {:?}",
+                meant.expose()
+            ));
+        }
     }
     for (name, registry) in &config.schema_registries {
         if Shape::Url.check(&registry.url).is_err() && registry.url.starts_with("http://") {
@@ -458,6 +468,32 @@ impl Checks<'_> {
                 "`people.company_domains` is empty".to_owned(),
                 "name the domains of the company: nobody else is ever removed",
             );
+        }
+        let (rules, domains) = (people.address_rules(), people.domains());
+        let ours = "name an address in one of `people.company_domains`, to which no other rule applies";
+        for (alias, meant) in &people.aliases {
+            let at = format!("people.aliases.{}", super::settings::toml_key(alias));
+            if let Err(message) = Shape::Address.check(alias) {
+                self.problem(&[&at], format!("the name of `{at}` {message}"), "write it as \"a@larkspur.example\"");
+            }
+            if *rules.canonical(meant) != *meant {
+                self.problem(&[&at], format!("`{at}` leads on: another rule applies to {:?}", meant.expose()), ours);
+            } else if !domains.contains(meant.domain()) {
+                self.problem(&[&at], format!("`{at}` leads out of the company: {:?}", meant.expose()), ours);
+            }
+        }
+        let ours = "name one of `people.company_domains`, to which no other rule applies";
+        for (domain, meant) in &people.same_domains {
+            let at = format!("people.same_domains.{}", super::settings::toml_key(domain));
+            if let Err(message) = Shape::Domain.check(domain) {
+                self.problem(&[&at], format!("the name of `{at}` {message}"), "write it as \"larkspur.example\"");
+            }
+            let meant = ascii_domain(meant).unwrap_or_default();
+            if rules.same_domains.contains_key(&meant) {
+                self.problem(&[&at], format!("`{at}` leads on: another rule applies to {meant:?}"), ours);
+            } else if !domains.contains(&meant) {
+                self.problem(&[&at], format!("`{at}` leads out of the company: {meant:?}"), ours);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::Engine;
 use super::case::{Case, Dated, Digest, Opening, Phase, case_id, cause};
 use super::identity::engagement_key;
 use super::policy::OnSuspended;
-use crate::model::event::{Action, AddressKind, Normalised, PersonEvent, SourceRef};
+use crate::model::event::{Action, Address, AddressKind, Normalised, PersonEvent, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode};
 use crate::model::{CaseId, PersonId};
 
@@ -21,6 +21,9 @@ impl Engine {
             return;
         }
         let found = self.identities.recognise(event, effective, &self.policy);
+        if let Some(person) = self.identities.people.get_mut(&found.person) {
+            person.heard = person.heard.max(Some(normalised.origin.received_at));
+        }
         self.touch_person(found.person);
         for alias in &found.new_aliases {
             self.touch_alias(alias);
@@ -266,7 +269,10 @@ impl Engine {
     fn examine(&mut self, now: Timestamp, id: CaseId, normalised: &Normalised) {
         let event = &normalised.event;
         let nowhere = self.cases[&id].addresses.is_empty();
-        if nowhere && event.subject.emails.iter().any(|address| address.kind != AddressKind::Personal) {
+        let of_work = |address: &&Address| address.kind != AddressKind::Personal;
+        let mut stated = event.subject.emails.iter().filter(of_work).peekable();
+        // One that is somebody else's by now says nothing about whose company it is.
+        if nowhere && stated.peek().is_some() && stated.all(|address| !self.policy.is_company(&address.value)) {
             let summary = "Refused: none of the person's addresses is in a company domain.";
             self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
             return;
@@ -311,9 +317,12 @@ impl Engine {
 
     fn names_untouchable(&self, id: CaseId) -> Option<&'static str> {
         let addresses = &self.cases[&id].addresses;
-        if addresses.iter().any(|email| self.policy.protected.contains(email)) {
+        if addresses.iter().any(|email| self.policy.protects(email)) {
             Some("Refused: the person is protected (people.protected).")
-        } else if addresses.iter().any(|email| self.me.as_ref().is_some_and(|me| me.email == *email)) {
+        } else if addresses
+            .iter()
+            .any(|email| self.me.as_ref().is_some_and(|me| self.policy.addresses.same(&me.email, email)))
+        {
             Some("Refused: this is the service's own account.")
         } else {
             None

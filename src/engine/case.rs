@@ -12,7 +12,9 @@ use super::verification::Watch;
 use crate::model::event::{Action, Normalised, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, CausePart, CoveragePart, GuardVerdict, Hold, HoldReason, Mode};
 use crate::model::world::Evidence;
-use crate::model::{AccountId, CaseId, CommandId, Email, Grant, GrantId, PersonId, SubjectKey, Surface, TeamId, ids};
+use crate::model::{
+    AccountId, AddressRules, CaseId, CommandId, Email, Grant, GrantId, PersonId, SubjectKey, Surface, TeamId, ids,
+};
 
 /// An open case, as the state topic holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -315,8 +317,8 @@ impl Case {
     }
 
     /// Whom it is about.
-    pub fn leaver(&self) -> Leaver<'_> {
-        Leaver { case: self.id, accounts: &self.accounts, addresses: &self.addresses }
+    pub fn leaver<'a>(&'a self, rules: &'a AddressRules) -> Leaver<'a> {
+        Leaver { case: self.id, accounts: &self.accounts, addresses: rules.canonical_all(&self.addresses), rules }
     }
 
     /// The person's role in the team of this app or space, while it is not gone. Heroku may list them there because of

@@ -49,7 +49,7 @@ impl Engine {
             let Some(case) = self.cases.get(&id).filter(|case| matches!(case.phase, Phase::Scanning { .. })) else {
                 continue;
             };
-            match bind(case, scan) {
+            match bind(case, &self.policy.addresses, scan) {
                 Binding::Ambiguous(email) => {
                     let detail = format!("several Heroku accounts carry the address {email}");
                     self.look_again_held(now, id, HoldReason::AmbiguousAccount, &detail);
@@ -91,7 +91,7 @@ impl Engine {
 
     /// Learns which accounts carry a protected address, and lets go of whom one of them was bound to before.
     fn spare_the_protected<'a>(&mut self, now: Timestamp, seen: impl Iterator<Item = &'a User>) {
-        let protected = seen.filter(|user| self.policy.protected.contains(&user.email));
+        let protected = seen.filter(|user| self.policy.protects(&user.email));
         let mut news = false;
         for account in protected.filter_map(|user| user.account) {
             news |= self.protected_accounts.insert(account);
@@ -123,10 +123,11 @@ impl Engine {
         let mode = case.mode.unwrap_or_else(|| {
             if case.synthetic { Mode::Observe } else { self.policy.source_mode(&case.cause.source) }
         });
+        let leaver = case.leaver(&self.policy.addresses);
         let lists = scan.lists.iter().filter_map(|(list, read)| Some((*list, read.as_ref().ok()?)));
         let mut grants: Vec<Grant> =
-            lists.flat_map(|(list, read)| grants_in(case.leaver(), list, read, &self.catalogue)).collect();
-        grants.extend(ownerships(case.leaver(), scan));
+            lists.flat_map(|(list, read)| grants_in(&leaver, list, read, &self.catalogue)).collect();
+        grants.extend(ownerships(&leaver, scan));
         let mut seen = BTreeSet::new();
         grants.retain(|grant| seen.insert(grant.id));
         if grants.len() > PLAN_GRANTS_MAX {
@@ -192,10 +193,11 @@ impl Engine {
         let ids: Vec<CaseId> = self.cases.values().filter(|case| case.may_remove()).map(|case| case.id).collect();
         for id in ids {
             let case = &self.cases[&id];
-            let present: BTreeMap<GrantId, Grant> = grants_in(case.leaver(), list, read, &self.catalogue)
-                .into_iter()
-                .map(|grant| (grant.id, grant))
-                .collect();
+            let present: BTreeMap<GrantId, Grant> =
+                grants_in(&case.leaver(&self.policy.addresses), list, read, &self.catalogue)
+                    .into_iter()
+                    .map(|grant| (grant.id, grant))
+                    .collect();
             let concerned = !present.is_empty() || case.revocations.iter().any(|known| known.list() == Some(list));
             if concerned {
                 self.compare(now, id, list, read, present);

@@ -1,6 +1,7 @@
 //! Events and a policy for tests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -35,6 +36,7 @@ pub(crate) fn policy() -> Policy {
         sources: BTreeMap::from([("hr".to_owned(), source)]),
         teams: BTreeMap::new(),
         company_domains: BTreeSet::from(["larkspur.example".to_owned()]),
+        addresses: Arc::default(),
         protected: BTreeSet::new(),
         deadline: SignedDuration::from_hours(24),
         deadline_urgent: SignedDuration::from_hours(1),

@@ -1,6 +1,7 @@
 //! What stops a removal, looked at immediately before its intent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,7 +11,7 @@ use super::record::{Begun, TeamWindow};
 use super::revocation::Revocation;
 use crate::model::outcome::{GuardVerdict, HoldReason};
 use crate::model::world::{Account, Entries, ListRead, Member, User};
-use crate::model::{AccountId, CaseId, Email, GrantId, PersonId, Surface};
+use crate::model::{AccountId, AddressRules, CaseId, Email, GrantId, PersonId, Surface};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -30,11 +31,13 @@ const ADMIN: &str = "admin";
 pub(super) struct Leavers {
     accounts: BTreeSet<AccountId>,
     addresses: BTreeSet<Email>,
+    rules: Arc<AddressRules>,
 }
 
 impl Leavers {
     fn hold(&self, user: &User) -> bool {
-        user.account.is_some_and(|account| self.accounts.contains(&account)) || self.addresses.contains(&user.email)
+        user.account.is_some_and(|account| self.accounts.contains(&account))
+            || self.addresses.contains(&*self.rules.canonical(&user.email))
     }
 }
 
@@ -44,7 +47,7 @@ fn admins_staying(read: &ListRead, me: &Account, leavers: &Leavers) -> usize {
     let stays = |member: &&Member| {
         member.role.as_deref() == Some(ADMIN)
             && member.user.account != Some(me.id)
-            && member.user.email != me.email
+            && !leavers.rules.same(&member.user.email, &me.email)
             && !member.user.email.is_pseudo_owner()
             && !leavers.hold(&member.user)
     };
@@ -60,7 +63,8 @@ pub(super) fn below_floor(
     leavers: &Leavers,
     least: u32,
 ) -> Option<String> {
-    if revocation.grant.surface != Surface::TeamMembership || !is_admin(read, |user| case.leaver().is(user)) {
+    let leaver = case.leaver(&leavers.rules);
+    if revocation.grant.surface != Surface::TeamMembership || !is_admin(read, |user| leaver.is(user)) {
         return None;
     }
     let stay = admins_staying(read, me, leavers);
@@ -81,10 +85,10 @@ fn is_admin(read: &ListRead, is_person: impl Fn(&User) -> bool) -> bool {
 
 impl Engine {
     pub(super) fn leavers(&self) -> Leavers {
-        let mut leavers = Leavers::default();
+        let mut leavers = Leavers { rules: Arc::clone(&self.policy.addresses), ..Leavers::default() };
         for case in self.cases.values().filter(|case| !matches!(case.phase, Phase::Scheduled { .. })) {
             leavers.accounts.extend(case.accounts.keys().copied());
-            leavers.addresses.extend(case.addresses.iter().cloned());
+            leavers.addresses.extend(leavers.rules.canonical_all(&case.addresses).into_owned());
         }
         leavers
     }

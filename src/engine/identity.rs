@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::naming::new_key;
 use super::policy::Policy;
 use crate::model::event::{Action, AddressKind, PersonEvent, SourceRef};
-use crate::model::{Email, PersonId, SubjectKey};
+use crate::model::{AddressRules, Email, PersonId, SubjectKey};
 
 /// Event ids remembered for each person.
 pub(super) const EVENTS_REMEMBERED: usize = 32;
@@ -26,11 +27,23 @@ pub struct Person {
     pub id: PersonId,
     /// What sources call them.
     pub subject_keys: BTreeSet<SubjectKey>,
+    /// What sources called them that know people by address alone, and until when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former_keys: BTreeMap<SubjectKey, Timestamp>,
     /// Addresses that sources gave them, old ones too.
     pub addresses: BTreeSet<Email>,
     /// Addresses that were theirs until somebody else got them. They never come back by an event alone.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub lost_addresses: BTreeSet<Email>,
+    /// Until when an address was in use that they have left behind or lost, by the time of who said so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub until: BTreeMap<Email, Timestamp>,
+    /// When they were spoken of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spoken_of: Option<SpokenOf>,
+    /// When the intake read the last record that speaks of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Timestamp>,
     /// The newest statement of each source (`system:tenant`).
     pub statements: BTreeMap<String, Statement>,
     /// The newest statement that the person stays, or is back.
@@ -44,6 +57,15 @@ pub struct Person {
     /// Who this person turned out to be: everything of theirs is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<PersonId>,
+}
+
+/// When somebody was spoken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpokenOf {
+    /// The earliest statement, by its source's own time.
+    pub first: Timestamp,
+    /// The latest, by its source's own time.
+    pub last: Timestamp,
 }
 
 /// The newest thing that a source said about a person.
@@ -101,8 +123,12 @@ impl Person {
         Self {
             id,
             subject_keys: BTreeSet::new(),
+            former_keys: BTreeMap::new(),
             addresses: BTreeSet::new(),
             lost_addresses: BTreeSet::new(),
+            until: BTreeMap::new(),
+            spoken_of: None,
+            heard: None,
             statements: BTreeMap::new(),
             stays: None,
             engagements: BTreeMap::new(),
@@ -136,6 +162,26 @@ impl Person {
             self.statements.iter().filter(says).map(|(_, it)| it.since.unwrap_or(it.at)).max()
         };
         newest(true) > newest(false)
+    }
+
+    /// Whether a source calls them so no longer.
+    pub(super) fn was_called(&self, key: &SubjectKey) -> bool {
+        !self.subject_keys.contains(key) && self.former_keys.contains_key(key)
+    }
+
+    /// The latest time at which an address of theirs was said to be theirs, as far as that is known.
+    fn has_until(&self, email: &Email, rules: &AddressRules) -> Option<Timestamp> {
+        let spoken_of = self.spoken_of.map(|spoken_of| spoken_of.last);
+        let newest = || self.statements.values().map(|it| it.at).chain(spoken_of).max();
+        let mut same = self.addresses.iter().filter(|known| rules.same(known, email));
+        // One of several that are the same may still be in use.
+        let left = same.try_fold(None, |last, known| Some(last.max(Some(*self.until.get(known)?))));
+        left.flatten().or_else(newest)
+    }
+
+    pub(super) fn is_spoken_of(&mut self, at: Timestamp) {
+        let known = self.spoken_of.unwrap_or(SpokenOf { first: at, last: at });
+        self.spoken_of = Some(SpokenOf { first: known.first.min(at), last: known.last.max(at) });
     }
 
     fn others(&self, engagement: &str) -> impl Iterator<Item = &Engagement> {
@@ -192,7 +238,7 @@ pub(super) fn address_alias(email: &Email) -> String {
     format!("mail::address:{}", email.expose())
 }
 
-fn subject_alias(key: &SubjectKey) -> String {
+pub(super) fn subject_alias(key: &SubjectKey) -> String {
     let mut parts = key.0.splitn(3, ':');
     match (parts.next(), parts.next(), parts.next()) {
         (Some(system), Some(tenant), Some(id)) => format!("{system}:{tenant}:subject:{id}"),
@@ -201,7 +247,7 @@ fn subject_alias(key: &SubjectKey) -> String {
 }
 
 /// `system:tenant:` of a subject key; two different keys with the same one are two different people.
-fn namespace(key: &SubjectKey) -> Option<&str> {
+pub(super) fn namespace(key: &SubjectKey) -> Option<&str> {
     let second = key.0.match_indices(':').nth(1)?.0;
     Some(&key.0[..=second])
 }
@@ -219,7 +265,7 @@ impl Identities {
             Action::Deprovision => true,
             Action::Schedule | Action::Suspend | Action::Cancel | Action::IdentityUpdate => false,
         };
-        let known = self.aliases.contains_key(&subject_alias(&event.subject.person_key));
+        let known = self.called(&event.subject.person_key, event.occurred_at).is_some();
         event.level && has_left && !known && !names_a_day(event, effective)
     }
 
@@ -231,16 +277,23 @@ impl Identities {
         let mut company: Vec<Email> =
             stated().map(|address| address.value.clone()).filter(|email| policy.is_company(email)).collect();
         let change = event.identity_change.as_ref();
+        let rules = &*policy.addresses;
         company.extend(change.map(|change| change.to.clone()).filter(|email| policy.is_company(email)));
         let former = change.map(|change| change.from.clone()).filter(|email| policy.is_company(email));
 
-        let by_key = self.aliases.get(&subject_alias(key)).copied();
+        let by_key = self.called(key, event.occurred_at);
         let by_address = company
             .iter()
             .chain(&former)
-            .filter_map(|email| self.aliases.get(&address_alias(email)).copied())
+            .filter_map(|email| self.owner(email, rules))
             .find(|person| self.may_be_same(*person, key));
-        let id = by_key.or(by_address).unwrap_or_else(|| key.person_id());
+        let id = by_key.or(by_address).unwrap_or_else(|| self.founded_by(event));
+        let person = self.people.entry(id).or_insert_with(|| Person::new(id));
+        // What comes late may have an old name of theirs, which is somebody else's by now.
+        let late = person.was_called(key);
+        if !late {
+            person.subject_keys.insert(key.clone());
+        }
 
         let mut found = Recognised {
             person: id,
@@ -254,54 +307,69 @@ impl Identities {
             overruled: None,
             leaves_at: effective,
         };
-        self.learn_alias(subject_alias(key), id, &mut found);
+        if by_key.is_none() {
+            self.learn_alias(subject_alias(key), id, &mut found);
+        }
+        let new_key = new_key(event);
+        if let Some(early) = new_key.as_ref().and_then(|new| self.heard_early(id, new, event.occurred_at)) {
+            self.unite(early, id, &mut found);
+        }
         for external in &event.subject.external_ids {
             let tenant = external.tenant.as_deref().unwrap_or("");
-            self.learn_alias(
-                format!("{}:{tenant}:{}:{}", external.system, external.r#type, external.value),
-                id,
-                &mut found,
-            );
+            let alias = format!("{}:{tenant}:{}:{}", external.system, external.r#type, external.value);
+            if !self.aliases.contains_key(&alias) {
+                self.learn_alias(alias, id, &mut found);
+            }
         }
+        let alike = |them: &Self, owner: PersonId| {
+            let same = |key| them.may_be_same(owner, key);
+            if late { them.people[&id].subject_keys.iter().all(same) } else { same(key) }
+        };
         company.retain(|email| {
-            let alias = address_alias(email);
-            match self.aliases.get(&alias).copied() {
-                Some(owner) if owner != id && !self.may_be_same(owner, key) => {
-                    if self.is_old_news(id, owner, email, event) {
+            match self.owner(email, rules) {
+                Some(owner) if owner != id && !alike(self, owner) => {
+                    if self.is_old_news(id, owner, email, event, rules) {
                         found.disputed = true;
                         return false;
                     }
                     // Recycled: the source calls two people by this address, so it is the newer one's now.
-                    if let Some(person) = self.people.get_mut(&owner) {
-                        person.addresses.remove(email);
-                        person.lost_addresses.insert(email.clone());
-                    }
-                    found.dispossessed.insert(owner);
-                    self.aliases.insert(alias.clone(), id);
-                    found.new_aliases.push(alias);
+                    self.loses(owner, email, event.occurred_at, rules, &mut found);
+                    self.learn_alias(address_alias(&rules.canonical(email)), id, &mut found);
                 }
-                Some(_) | None => self.learn_alias(alias, id, &mut found),
+                Some(_) => {}
+                None => self.learn_alias(address_alias(&rules.canonical(email)), id, &mut found),
             }
             true
         });
 
         // The address that was theirs may be somebody else's by now: then it is no longer a name of theirs.
         let former = former.filter(|email| {
-            let lost = self.people.get(&id).is_some_and(|person| person.lost_addresses.contains(email));
-            let owner = self.aliases.get(&address_alias(email)).copied();
-            !lost && owner.is_none_or(|owner| owner == id || self.may_be_same(owner, key))
+            let owner = self.owner(email, rules);
+            !rules.holds(&self.people[&id].lost_addresses, email)
+                && owner.is_none_or(|owner| owner == id || alike(self, owner))
         });
-        if let Some(email) = &former {
-            self.learn_alias(address_alias(email), id, &mut found);
+        if let Some(email) = former.as_ref().filter(|email| self.owner(email, rules).is_none()) {
+            self.learn_alias(address_alias(&rules.canonical(email)), id, &mut found);
         }
 
-        self.people.entry(id).or_insert_with(|| Person::new(id)).subject_keys.insert(key.clone());
         if !event.synthetic {
             for email in &company {
-                self.merge_owner(email, id, &mut found);
+                self.merge_owner(email, id, rules, &mut found);
+            }
+            if let Some((new, change)) = new_key.zip(change) {
+                let disputed = policy.is_company(&change.to) && !company.contains(&change.to);
+                self.renamed(id, key, new, event.occurred_at, disputed, &mut found);
             }
         }
         let person = self.people.get_mut(&id).expect("inserted above");
+        if !event.synthetic {
+            person.is_spoken_of(event.occurred_at);
+            person.until.retain(|email, until| event.occurred_at <= *until || !company.contains(email));
+            if let Some(change) = change.filter(|change| change.from != change.to && former.is_some()) {
+                let until = person.until.entry(change.from.clone()).or_insert(event.occurred_at);
+                *until = event.occurred_at.max(*until);
+            }
+        }
         person.addresses.extend(company);
         person.addresses.extend(former);
 
@@ -378,26 +446,40 @@ impl Identities {
         found
     }
 
-    fn learn_alias(&mut self, alias: String, person: PersonId, found: &mut Recognised) {
-        if !self.aliases.contains_key(&alias) {
-            self.aliases.insert(alias.clone(), person);
+    /// Whose address it is. A name that was learned by a rule that holds no more leads nowhere.
+    pub(super) fn owner(&self, email: &Email, rules: &AddressRules) -> Option<PersonId> {
+        let owner = self.aliases.get(&address_alias(&rules.canonical(email))).copied()?;
+        self.people.get(&owner).is_some_and(|person| rules.holds(&person.addresses, email)).then_some(owner)
+    }
+
+    /// The alias leads to the person from now on, whoever had it before.
+    pub(super) fn learn_alias(&mut self, alias: String, person: PersonId, found: &mut Recognised) {
+        if self.aliases.insert(alias.clone(), person) != Some(person) {
             found.new_aliases.push(alias);
         }
     }
 
-    /// Whether the address was taken from the person before, or its owner was spoken of later than this event.
-    fn is_old_news(&self, person: PersonId, owner: PersonId, email: &Email, event: &PersonEvent) -> bool {
-        let lost = self.people.get(&person).is_some_and(|person| person.lost_addresses.contains(email));
-        let newest = self.people.get(&owner).and_then(|owner| owner.statements.values().map(|it| it.at).max());
+    /// Whether the address was taken from the person before, or this event is older than its owner's right to it.
+    fn is_old_news(
+        &self,
+        person: PersonId,
+        owner: PersonId,
+        email: &Email,
+        event: &PersonEvent,
+        rules: &AddressRules,
+    ) -> bool {
+        let lost = self.people.get(&person).is_some_and(|person| rules.holds(&person.lost_addresses, email));
+        let until = self.people.get(&owner).and_then(|owner| owner.has_until(email, rules));
         // The row of somebody who has left keeps the address, whoever has it now.
         let is_history = event.level && event.action == Action::Deprovision;
-        lost || is_history || newest.is_some_and(|newest| event.occurred_at < newest)
+        lost || is_history || until.is_some_and(|until| event.occurred_at < until)
     }
 
     /// Whether `key` can be another name of `person`: no source calls one person by two ids.
     pub(super) fn may_be_same(&self, person: PersonId, key: &SubjectKey) -> bool {
         self.people.get(&person).is_none_or(|person| {
-            person.subject_keys.iter().all(|known| known == key || namespace(known) != namespace(key))
+            let mut names = person.subject_keys.iter().chain(person.former_keys.keys());
+            person.subject_keys.contains(key) || names.all(|known| namespace(known) != namespace(key))
         })
     }
 }

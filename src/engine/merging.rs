@@ -4,21 +4,24 @@
 use jiff::Timestamp;
 
 use super::Engine;
-use super::identity::{EVENTS_REMEMBERED, Identities, Person, Recognised, address_alias};
-use crate::model::{CaseId, Email, PersonId};
+use super::identity::{EVENTS_REMEMBERED, Identities, Person, Recognised};
+use crate::model::{AddressRules, CaseId, Email, PersonId};
 
 impl Identities {
     /// Merges the owner of an address into the person that the address is also said to be of, unless some source
     /// calls the two by different ids, or the person has lost the address before.
-    pub(super) fn merge_owner(&mut self, email: &Email, into: PersonId, found: &mut Recognised) {
-        let Some(gone) = self.aliases.get(&address_alias(email)).copied().filter(|owner| *owner != into) else {
-            return;
-        };
+    pub(super) fn merge_owner(&mut self, email: &Email, into: PersonId, rules: &AddressRules, found: &mut Recognised) {
+        let Some(gone) = self.owner(email, rules).filter(|owner| *owner != into) else { return };
         let person = &self.people[&into];
         let alike = person.subject_keys.iter().all(|key| self.may_be_same(gone, key));
-        if !alike || person.lost_addresses.contains(email) {
+        if !alike || rules.holds(&person.lost_addresses, email) {
             return;
         }
+        self.unite(gone, into, found);
+    }
+
+    /// All that was the one's becomes the other's.
+    pub(super) fn unite(&mut self, gone: PersonId, into: PersonId, found: &mut Recognised) {
         let redirect = Person { merged_into: Some(into), ..Person::new(gone) };
         let Some(other) = self.people.insert(gone, redirect) else { return };
         for (alias, owner) in self.aliases.iter_mut().filter(|(_, owner)| **owner == gone) {
@@ -31,8 +34,20 @@ impl Identities {
 }
 
 impl Person {
+    /// Whether an address is theirs, and not left behind.
+    fn uses(&self, email: &Email) -> bool {
+        self.addresses.contains(email) && !self.until.contains_key(email)
+    }
+
     fn absorb(&mut self, other: Self) {
+        self.until.retain(|email, _| !other.uses(email));
+        let until = other.until.iter().filter(|(email, _)| !self.uses(email)).map(|(email, at)| (email.clone(), *at));
+        self.until.extend(until.collect::<Vec<_>>());
         self.subject_keys.extend(other.subject_keys);
+        self.former_keys.extend(other.former_keys);
+        for at in other.spoken_of.iter().flat_map(|spoken_of| [spoken_of.first, spoken_of.last]) {
+            self.is_spoken_of(at);
+        }
         self.addresses.extend(other.addresses);
         self.lost_addresses.extend(other.lost_addresses);
         self.lost_addresses.retain(|email| !self.addresses.contains(email));
@@ -46,6 +61,7 @@ impl Person {
             self.stays = other.stays;
         }
         self.engagements.extend(other.engagements);
+        self.heard = self.heard.max(other.heard);
         self.events.extend(other.events);
         let surplus = self.events.len().saturating_sub(EVENTS_REMEMBERED);
         self.events.drain(..surplus);

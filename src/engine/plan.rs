@@ -1,35 +1,38 @@
 //! Finding a person's grants in what Heroku answered. Lists are read whole and compared in memory: by account id, and
-//! by address folded A–Z, nothing else.
+//! by address, where the operator's rules say which ones are the same.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::Case;
 use crate::model::ids::computed;
 use crate::model::world::{Entries, Granted, ListId, ListRead, Scan, User};
-use crate::model::{AccountId, CaseId, Email, Grant, GrantId, Parent, PlanId, Removal, Surface};
+use crate::model::{AccountId, AddressRules, CaseId, Email, Grant, GrantId, Parent, PlanId, Removal, Surface};
 
 /// Whom the lists are searched for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Leaver<'a> {
     /// The case on whose behalf; grants are named after it.
     pub case: CaseId,
     /// Their accounts, each with the address that found it.
     pub accounts: &'a BTreeMap<AccountId, Email>,
-    /// Their addresses.
-    pub addresses: &'a BTreeSet<Email>,
+    /// Their addresses, each the one that counts.
+    pub addresses: Cow<'a, BTreeSet<Email>>,
+    /// Which addresses are the same one.
+    pub rules: &'a AddressRules,
 }
 
 impl Leaver<'_> {
     /// Whether the account or the address is the person's.
     pub fn is(&self, user: &User) -> bool {
-        user.account.is_some_and(|account| self.accounts.contains_key(&account)) || self.addresses.contains(&user.email)
+        user.account.is_some_and(|account| self.accounts.contains_key(&account))
+            || self.addresses.contains(&*self.rules.canonical(&user.email))
     }
 
     /// Whether the address of the grant was bound to another account than the one that holds it.
     pub fn is_bound_to_another(&self, grant: &Grant) -> bool {
-        grant
-            .account
-            .is_some_and(|account| self.accounts.iter().any(|(bound, by)| *by == grant.email && *bound != account))
+        let mut bound = self.accounts.iter().filter(|(_, by)| self.rules.same(by, &grant.email));
+        grant.account.is_some_and(|account| bound.any(|(bound, _)| *bound != account))
     }
 }
 
@@ -45,13 +48,15 @@ pub enum Binding {
 }
 
 /// Finds the accounts behind the case's addresses.
-pub fn bind(case: &Case, scan: &Scan) -> Binding {
-    let mut found: BTreeMap<Email, BTreeSet<AccountId>> = BTreeMap::new();
+pub fn bind(case: &Case, rules: &AddressRules, scan: &Scan) -> Binding {
+    let leaver = case.leaver(rules);
+    let mut found: BTreeMap<Email, BTreeMap<AccountId, Email>> = BTreeMap::new();
     for user in users(scan) {
+        let email = rules.canonical(&user.email);
         if let Some(account) = user.account
-            && case.addresses.contains(&user.email)
+            && leaver.addresses.contains(&*email)
         {
-            found.entry(user.email.clone()).or_default().insert(account);
+            found.entry(email.into_owned()).or_default().insert(account, user.email.clone());
         }
     }
     let mut accounts = case.accounts.clone();
@@ -59,12 +64,11 @@ pub fn bind(case: &Case, scan: &Scan) -> Binding {
         if ids.len() > 1 {
             return Binding::Ambiguous(email);
         }
-        for id in ids {
-            let bound_to_another = case.accounts.iter().any(|(bound, by)| *by == email && *bound != id);
-            if bound_to_another {
+        for (id, by) in ids {
+            if case.accounts.iter().any(|(bound, by)| rules.same(by, &email) && *bound != id) {
                 return Binding::Changed(email);
             }
-            accounts.entry(id).or_insert_with(|| email.clone());
+            accounts.entry(id).or_insert(by);
         }
     }
     Binding::Accounts(accounts)
@@ -146,7 +150,7 @@ impl Catalogue {
 }
 
 /// The person's grants in one complete list.
-pub fn grants_in(leaver: Leaver<'_>, list: ListId, read: &ListRead, catalogue: &Catalogue) -> Vec<Grant> {
+pub fn grants_in(leaver: &Leaver<'_>, list: ListId, read: &ListRead, catalogue: &Catalogue) -> Vec<Grant> {
     let Some(parent) = catalogue.parent(list) else { return Vec::new() };
     let grant = |surface: Surface, user: &User, before: String, removal: Option<Removal>, granted: &Granted| Grant {
         id: grant_id(leaver.case, surface, parent, user),
@@ -224,7 +228,7 @@ pub fn grants_in(leaver: Leaver<'_>, list: ListId, read: &ListRead, catalogue: &
 }
 
 /// Grants that stand in no list of people: ownerships.
-pub fn ownerships(leaver: Leaver<'_>, scan: &Scan) -> Vec<Grant> {
+pub fn ownerships(leaver: &Leaver<'_>, scan: &Scan) -> Vec<Grant> {
     let apps = scan.apps.iter().filter(|app| app.team.is_none()).filter_map(|app| {
         let owner = app.owner.as_ref().filter(|owner| leaver.is(owner) && !owner.email.is_pseudo_owner())?;
         let parent = Parent::App { id: app.id, name: app.name.clone(), team: None };

@@ -1,13 +1,14 @@
 //! What the configuration demands of the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use super::retry::RetryPolicy;
-use crate::model::Email;
 use crate::model::outcome::Mode;
+use crate::model::{AddressRules, Email};
 
 /// Every setting that decides something.
 #[derive(Debug, Clone)]
@@ -20,7 +21,9 @@ pub struct Policy {
     pub teams: BTreeMap<String, Mode>,
     /// Only addresses in these domains name somebody who may be removed.
     pub company_domains: BTreeSet<String>,
-    /// Never touched.
+    /// Which addresses are the same one.
+    pub addresses: Arc<AddressRules>,
+    /// Never touched; each the one that counts.
     pub protected: BTreeSet<Email>,
     /// From the later of effective and received.
     pub deadline: SignedDuration,
@@ -141,6 +144,11 @@ impl Policy {
 
     /// Whether the address is in a company domain.
     pub fn is_company(&self, email: &Email) -> bool {
-        self.company_domains.contains(email.domain())
+        self.company_domains.contains(self.addresses.canonical(email).domain())
+    }
+
+    /// Whether the address is never touched.
+    pub fn protects(&self, email: &Email) -> bool {
+        self.protected.contains(&*self.addresses.canonical(email))
     }
 }

@@ -1,9 +1,11 @@
 //! The engine against a Heroku of a few lists, in virtual time.
 
+mod addresses;
 mod circuit;
 mod engagements;
 mod histories;
 mod levels;
+mod names;
 mod orders;
 mod people;
 mod schedules;

@@ -85,8 +85,9 @@ impl Engine {
     /// Adds whom the looks are for.
     pub(super) fn look_for(&self, cases: &[CaseId], wanted: &mut Wanted) {
         for digest in cases.iter().filter_map(|id| self.digests.get(id)) {
-            let known = self.identities.people.get(&digest.person);
-            wanted.addresses.extend(known.into_iter().flat_map(|known| known.addresses.iter().cloned()));
+            if let Some(known) = self.identities.people.get(&digest.person) {
+                wanted.addresses.extend(self.policy.addresses.canonical_all(&known.addresses).into_owned());
+            }
             wanted.accounts.extend(digest.watch.iter().flat_map(|watch| watch.accounts.keys().copied()));
         }
     }
@@ -101,11 +102,13 @@ impl Engine {
             return;
         }
         let known = &self.identities.people[&person];
-        let leaver = Leaver { case: id, accounts: &watch.accounts, addresses: &known.addresses };
+        let rules = &*self.policy.addresses;
+        let addresses = rules.canonical_all(&known.addresses);
+        let leaver = Leaver { case: id, accounts: &watch.accounts, addresses, rules };
         let lists = scan.lists.iter().filter_map(|(list, read)| Some((*list, read.as_ref().ok()?)));
         let all = lists
-            .flat_map(|(list, read)| grants_in(leaver, list, read, &self.catalogue))
-            .chain(ownerships(leaver, scan))
+            .flat_map(|(list, read)| grants_in(&leaver, list, read, &self.catalogue))
+            .chain(ownerships(&leaver, scan))
             .filter(|grant| !watch.stays.contains(&grant.id) && !grant.email.is_pseudo_owner())
             .map(|grant| (grant.id, grant));
         let (others, seen): (BTreeMap<GrantId, Grant>, BTreeMap<GrantId, Grant>) =
@@ -136,7 +139,8 @@ impl Engine {
         // A day that was put off since, or one that nobody knows, is no reason to remove anything today.
         let wanted = wanted && known.has_left(&watch.founded.sources(), now);
         // An address that somebody else has by now may have taken the account with it.
-        let wanted = wanted && watch.accounts.values().all(|email| known.addresses.contains(email));
+        let wanted =
+            wanted && watch.accounts.values().all(|email| self.policy.addresses.holds(&known.addresses, email));
         if !wanted || self.policy.source_mode(&cause.source) != Mode::Enforce {
             return None;
         }

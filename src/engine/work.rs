@@ -1,6 +1,7 @@
 //! What is due: reads to ask for, removals to intend, cases to end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -33,8 +34,8 @@ const DIGEST_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 impl Engine {
     /// Does everything that is due at `now`. Calling it early, late or twice is harmless.
     pub fn advance(&mut self, now: Timestamp) {
-        self.sweep(now);
         self.watch_the_clock(now);
+        self.sweep(now);
         self.begin_what_is_due(now);
         self.mark_overdue(now);
         self.candidates.clear();
@@ -135,10 +136,11 @@ impl Engine {
         }
         // Those that only wait for the world to change ride along: the scan costs the same.
         let served: Vec<_> = self.cases.values().filter(|case| matches!(case.phase, Phase::Scanning { .. })).collect();
-        let mut wanted = Wanted::default();
+        let rules = Arc::clone(&self.policy.addresses);
+        let mut wanted = Wanted { rules: Arc::clone(&rules), ..Wanted::default() };
         wanted.addresses.extend(self.policy.protected.iter().cloned());
         for case in &served {
-            wanted.addresses.extend(case.addresses.iter().cloned());
+            wanted.addresses.extend(rules.canonical_all(&case.addresses).into_owned());
             wanted.accounts.extend(case.accounts.keys().copied());
         }
         let urgent = served.iter().any(|case| case.urgent);
@@ -354,6 +356,9 @@ impl Engine {
         self.windows.teams.retain(|_, team| !team.begun.is_empty());
         if before != self.windows.begun.len() {
             self.touch_windows();
+        }
+        if now >= self.doubted_until {
+            self.forget_people(now);
         }
     }
 }

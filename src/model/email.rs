@@ -8,7 +8,7 @@ use thiserror::Error;
 /// Longest address accepted, in octets (RFC 5321, section 4.5.3.1.3: a path of 256 including its angle brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
 
-/// A mail address: white space trimmed, `A`–`Z` folded, nothing else changed. `Debug` and `Display` print it
+/// A mail address: white space trimmed, the domain in its ASCII form, `A`–`Z` folded, nothing else changed. `Debug` and `Display` print it
 /// redacted; [`Email::expose`] reads it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Email(String);
@@ -25,9 +25,12 @@ pub enum EmailError {
     /// Not exactly one `@` with text on both sides.
     #[error("not an address: it needs exactly one `@` with text on both sides")]
     Shape,
-    /// A letter outside ASCII: it may look like another one.
-    #[error("address holds a character outside printable ASCII")]
-    NotAscii,
+    /// A character that cannot be seen, or that changes the one before it.
+    #[error("address holds a character that is neither printable ASCII nor a letter or digit")]
+    Letter,
+    /// The domain has no ASCII form (IDNA).
+    #[error("the domain of the address is none: it has no valid ASCII form")]
+    Domain,
     /// A character that no ordinary address needs and that another system may read as syntax.
     #[error(
         "address holds one of the characters that this service refuses (blank, quotes, slashes, `?`, `#`, `%`, brackets, comma, semicolon, colon)"
@@ -39,7 +42,7 @@ impl Email {
     /// Reads an address as an event may name it.
     ///
     /// # Errors
-    /// When the text is not one plain ASCII address.
+    /// When the text is not one plain address.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
         let text = text.trim();
         if text.is_empty() {
@@ -48,15 +51,22 @@ impl Email {
         if text.len() > EMAIL_BYTES_MAX {
             return Err(EmailError::TooLong);
         }
-        if !text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control()) {
-            return Err(EmailError::NotAscii);
+        let prints =
+            |letter: char| if letter.is_ascii() { !letter.is_ascii_control() } else { letter.is_alphanumeric() };
+        let local = text.split('@').next().unwrap_or_default();
+        if text.contains(|letter: char| letter.is_ascii_control()) || !local.chars().all(prints) {
+            return Err(EmailError::Letter);
         }
         if text.bytes().any(|byte| b" \"'`\\/?#%()<>[]{},;:|&=".contains(&byte) && byte != b'\'') {
             return Err(EmailError::Character);
         }
         match text.split_once('@') {
             Some((local, domain)) if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => {
-                Ok(Self(text.to_ascii_lowercase()))
+                let domain = ascii_domain(domain).ok_or(EmailError::Domain)?;
+                Ok(Self::of(local, &domain)).and_then(|email| match email.0.len() {
+                    ..=EMAIL_BYTES_MAX => Ok(email),
+                    _ => Err(EmailError::TooLong),
+                })
             }
             Some(_) | None => Err(EmailError::Shape),
         }
@@ -64,7 +74,21 @@ impl Email {
 
     /// Folds an address that Heroku reported, whatever it looks like: it is only ever compared.
     pub fn as_reported(text: &str) -> Self {
-        Self(text.trim().to_ascii_lowercase())
+        let text = text.trim();
+        match text.rsplit_once('@').and_then(|(local, domain)| Some((local, ascii_domain(domain)?))) {
+            Some((local, domain)) => Self::of(local, &domain),
+            None => Self(text.to_ascii_lowercase()),
+        }
+    }
+
+    /// From its two halves.
+    pub(super) fn of(local: &str, domain: &str) -> Self {
+        Self(format!("{}@{domain}", local.to_ascii_lowercase()))
+    }
+
+    /// What stands before the `@`; empty when there is none.
+    pub fn local(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(local, _)| local)
     }
 
     /// The address itself, for comparing, for records that need it, and for an explicit answer to a person.
@@ -81,6 +105,15 @@ impl Email {
     pub fn is_pseudo_owner(&self) -> bool {
         self.domain() == "herokumanager.com"
     }
+}
+
+/// A domain as DNS knows it: `bücher.example` is `xn--bcher-kva.example`. `None` = no such name can be.
+pub fn ascii_domain(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    if lower.is_ascii() && !lower.split('.').any(|label| label.starts_with("xn--")) {
+        return Some(lower);
+    }
+    idna::domain_to_ascii_strict(&lower).ok()
 }
 
 impl fmt::Display for Email {
@@ -127,12 +160,33 @@ mod tests {
             ("../../teams/x@y", EmailError::Character),
             ("a%2fb@c.example", EmailError::Character),
             ("a?b@c.example", EmailError::Character),
-            ("a\r\nb@c.example", EmailError::NotAscii),
-            ("priyа@larkspur.example", EmailError::NotAscii),
+            ("a\r\nb@c.example", EmailError::Letter),
+            ("a\u{200b}b@c.example", EmailError::Letter),
+            ("jo\u{308}rg@c.example", EmailError::Letter),
+            ("a@b\nc.example", EmailError::Letter),
+            ("a@xn--0.example", EmailError::Domain),
+            ("a@bü_cher.example", EmailError::Domain),
+            ("a@b／c.example", EmailError::Domain),
         ] {
             assert_eq!(Email::parse(text), Err(error), "{text:?}");
         }
         assert!(Email::parse("miles.o'brien+ops@larkspur.example").is_ok());
+    }
+
+    #[test]
+    fn a_domain_has_one_ascii_form_and_nothing_before_the_at_is_folded_beyond_ascii() {
+        let jorg = Email::parse("jörg@bücher.example").unwrap();
+        for same in ["JöRG@BÜCHER.example", "jörg@xn--bcher-kva.example", "jörg@XN--BCHER-KVA.EXAMPLE"] {
+            assert_eq!(Email::parse(same).unwrap(), jorg, "{same}");
+            assert_eq!(Email::as_reported(same), jorg, "{same}");
+        }
+        // The capital Ö, and a Cyrillic letter that looks like an `a`.
+        for (one, other) in [("jÖrg@bücher.example", "jörg@bücher.example"), ("priyа@b.example", "priya@b.example")]
+        {
+            assert_ne!(Email::parse(one).unwrap(), Email::parse(other).unwrap());
+            assert_ne!(Email::as_reported(one), Email::as_reported(other));
+        }
+        assert_ne!(Email::parse("a@lаrkspur.example").unwrap().domain(), "larkspur.example");
     }
 
     #[test]

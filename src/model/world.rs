@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountId, AppId, CollaboratorId, Email, EnterpriseId, EnterpriseMembershipId, InvitationId, MembershipId,
-    PipelineId, SpaceId, TeamId,
+    AccountId, AddressRules, AppId, CollaboratorId, Email, EnterpriseId, EnterpriseMembershipId, InvitationId,
+    MembershipId, PipelineId, SpaceId, TeamId,
 };
 
 /// An account as lists name it.
@@ -271,16 +271,19 @@ pub struct Scan {
 /// Whom a scan looks for: it decides which apps' own lists are read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {
-    /// Addresses.
+    /// Addresses, each the one that counts.
     pub addresses: std::collections::BTreeSet<Email>,
     /// Accounts bound before.
     pub accounts: std::collections::BTreeSet<AccountId>,
+    /// Which addresses are the same one.
+    pub rules: std::sync::Arc<AddressRules>,
 }
 
 impl Wanted {
     /// Whether `user` is one of those looked for.
     pub fn holds(&self, user: &User) -> bool {
-        user.account.is_some_and(|account| self.accounts.contains(&account)) || self.addresses.contains(&user.email)
+        user.account.is_some_and(|account| self.accounts.contains(&account))
+            || self.addresses.contains(&*self.rules.canonical(&user.email))
     }
 }
 

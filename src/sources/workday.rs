@@ -99,7 +99,9 @@ impl Standing {
             members::event_id(&[row, subject.employee_id.as_deref().unwrap_or_default(), &arrived_at.to_string()])?;
         let source = SourceRef::new(SYSTEM, tenant, row, id);
         let event = PersonEvent::new(action, arrived_at, subject, source);
-        Ok(Verdict::event(PersonEvent { effective: Some(effective), ..event }))
+        // That a termination was taken back is told as something that happened.
+        let level = row != RESCINDED.0;
+        Ok(Verdict::event(PersonEvent { effective: Some(effective), level, ..event }))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Cases for people's eyes, and as JSON.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -23,6 +25,9 @@ pub(super) struct CaseView {
     state: &'static str,
     person_id: PersonId,
     addresses: Vec<Email>,
+    /// Until when an address was in use that the person left behind, or that is somebody else's by now.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    until: BTreeMap<Email, Timestamp>,
     #[serde(flatten)]
     stage: Stage,
 }
@@ -63,6 +68,7 @@ struct ClosedView {
 impl CaseView {
     pub(super) fn of(case: &Known, register: &Register, record: Option<Box<CaseClosed>>) -> Self {
         let known = register.people.get(&case.person());
+        let until = known.map(|person| person.until.clone()).unwrap_or_default();
         let mut addresses: Vec<Email> =
             known.map(|person| person.addresses.iter().cloned().collect()).unwrap_or_default();
         let stage = match case {
@@ -96,13 +102,17 @@ impl CaseView {
             CaseState::Held => "held",
             CaseState::Closed => "closed",
         };
-        Self { case_id: case.id(), state, person_id: case.person(), addresses, stage }
+        Self { case_id: case.id(), state, person_id: case.person(), addresses, until, stage }
     }
 
     /// The whole case, in 80 columns.
     pub(super) fn page(&self, now: Timestamp) -> String {
         let mut page = labelled("Case      ", &format!("{} ({})", self.case_id, self.state));
         page += &labelled("Person    ", &self.who());
+        for (email, at) in &self.until {
+            let whose = if self.addresses.contains(email) { "left behind" } else { "somebody else's" };
+            page += &labelled("          ", &format!("{} {whose} since {}", email.expose(), time(*at)));
+        }
         match &self.stage {
             Stage::Open(it) => it.write(&mut page, now),
             Stage::Closed(it) => it.write(&mut page),

@@ -79,3 +79,64 @@ fn a_stay_that_came_between_two_sources_takes_the_earlier_ones_day() {
     assert_eq!(story.results(), [CaseResult::Removed]);
     assert_eq!(story.closed()[0].cause.contradicted_by[0].event_id, "e3");
 }
+
+/// Of persons, and of names that lead to them.
+fn known(story: &Story) -> Vec<&str> {
+    let of_people = |key: &&str| key.starts_with("person/") || key.starts_with("alias/");
+    story.state.keys().map(String::as_str).filter(of_people).collect()
+}
+
+/// The clock goes on by so many days at once, and is believed an hour later.
+fn years_pass(story: &mut Story, days: i32) {
+    story.passes(minutes(1));
+    story.now += DAY * days;
+    story.passes(minutes(120));
+    story.dies();
+}
+
+#[test]
+fn whoever_nobody_speaks_of_for_long_is_forgotten_with_all_their_names() {
+    let mut story = Story::new(policy());
+    story.tells("okta", 1, "e1", Action::IdentityUpdate, None, story.now);
+    story.hears(hr(&story, "e2", Action::Cancel, None));
+    story.hears(hr(&story, "e3", Action::IdentityUpdate, Some(1)));
+    years_pass(&mut story, 399);
+    assert!(known(&story).len() > 3, "one of them is a redirect");
+    years_pass(&mut story, 2);
+    assert!(known(&story).is_empty() && story.engine.identities.people.is_empty(), "{:?}", known(&story));
+    // Spoken of again they are somebody new.
+    story.says(1, "e4", Action::Deprovision, None);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert_eq!(story.closed()[0].person.subject_keys.len(), 1);
+}
+
+#[test]
+fn nobody_of_whom_a_case_is_open_is_forgotten() {
+    let mut story = Story::new(policy());
+    story.says(1, "e1", Action::Suspend, None);
+    story.says(2, "e2", Action::Cancel, None);
+    years_pass(&mut story, 401);
+    let addresses = |story: &Story| known(story).iter().filter(|key| key.contains("address")).count();
+    assert_eq!((known(&story).len(), addresses(&story)), (3, 1), "{:?}", known(&story));
+    assert_eq!(story.reasons(), [HoldReason::Suspended].into());
+}
+
+/// What an older release wrote says nothing of when: its time begins now.
+#[test]
+fn whoever_was_written_without_a_time_is_kept_from_now_on() {
+    let mut story = Story::new(policy());
+    story.says(2, "e2", Action::Cancel, None);
+    story.turn();
+    for value in story.state.values_mut() {
+        let mut record: serde_json::Value = serde_json::from_slice(value).unwrap();
+        record.as_object_mut().unwrap().remove("heard");
+        *value = serde_json::to_vec(&record).unwrap();
+    }
+    story.dies();
+    story.now += DAY * 500;
+    story.passes(minutes(120));
+    assert_eq!(known(&story).len(), 3);
+    years_pass(&mut story, 401);
+    assert!(known(&story).is_empty());
+}

@@ -2,6 +2,7 @@
 //! every restart.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use heroku_deprovisioner::engine::policy::{OnReappeared, OnSuspended, Policy, SourcePolicy, Timing};
 use heroku_deprovisioner::engine::record::StateRecord;
@@ -39,6 +40,7 @@ pub(super) fn policy() -> Policy {
         ]),
         teams: BTreeMap::new(),
         company_domains: BTreeSet::from(["larkspur.example".to_owned()]),
+        addresses: Arc::default(),
         protected: BTreeSet::new(),
         deadline: SignedDuration::from_hours(24),
         deadline_urgent: SignedDuration::from_hours(1),

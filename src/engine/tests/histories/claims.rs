@@ -369,7 +369,11 @@ impl Judge {
                     || self.others_leave(history, team)
             }),
             HoldReason::AmbiguousAccount | HoldReason::AccountChanged => {
-                !world.renamed.is_empty() || events.iter().any(|it| it.word.subject > super::world::HIRED)
+                // Who calls somebody by a new address speaks of somebody else, unless it tells of the change.
+                let renamed =
+                    history.setup.names_by_address && events.iter().any(|it| it.word.address > super::world::RENAMED);
+                let recycled = events.iter().any(|it| it.word.subject > super::world::HIRED);
+                renamed || recycled || !world.renamed.is_empty()
             }
             HoldReason::PlanChanged => self.cases.values().any(|known| known.approved.is_some()),
             HoldReason::LimitReached => true,

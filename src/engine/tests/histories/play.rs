@@ -206,7 +206,7 @@ impl History {
             sequence: None,
             effective,
             subject: Subject {
-                person_key: SubjectKey(format!("{system}:larkspur:{}", word.subject)),
+                person_key: SubjectKey(format!("{system}:larkspur:{}", word.name(self.setup.names_by_address))),
                 emails,
                 logins: Vec::new(),
                 employee_id: None,

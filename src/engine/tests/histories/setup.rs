@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::chance::Chance;
 use super::lists::Sight;
-use super::step::SOURCES;
+use super::step::{NAMES_BY_ADDRESS, SOURCES};
 use super::world::{CHIEF, Heroku, LEAVERS, LOOKALIKES, ME, PROTECTED, PSEUDO, Place, TEAMS, address};
 use crate::engine::fixtures;
 use crate::engine::policy::{OnReappeared, OnSuspended, Policy, SourcePolicy, Timing};
@@ -21,6 +21,8 @@ pub(super) struct Setup {
     pub(super) sight: Sight,
     pub(super) cascades: bool,
     pub(super) pool: u32,
+    /// Whether one of the sources knows people by address alone.
+    pub(super) names_by_address: bool,
     admins: BTreeSet<(u8, u8)>,
     on_app_2: BTreeSet<u8>,
     in_space: BTreeSet<u8>,
@@ -82,6 +84,7 @@ impl Setup {
             admins,
             on_app_2: LEAVERS.filter(|_| chance.percent(50)).collect(),
             in_space: LEAVERS.filter(|_| chance.percent(40)).collect(),
+            names_by_address: chance.percent(30),
         }
     }
 
@@ -173,6 +176,9 @@ impl fmt::Display for Setup {
             (false, true) => "what is visible",
             (false, false) => "t1, t2, t3 by name",
         };
+        if self.names_by_address {
+            writeln!(f, "Source {} knows people by their address alone.", SOURCES[usize::from(NAMES_BY_ADDRESS)])?;
+        }
         writeln!(f, "Expected teams: {expected}. Removing a member cascades: {}. Budget: {}.", self.cascades, self.pool)
     }
 }

@@ -10,6 +10,8 @@ use crate::model::world::Reply;
 /// Names of the sources. The last one only observes.
 pub(super) const SOURCES: [&str; 3] = ["hr", "okta", "trial"];
 pub(super) const OBSERVING: u8 = 2;
+/// The one that knows people by address alone, in some histories.
+pub(super) const NAMES_BY_ADDRESS: u8 = 1;
 
 /// One thing that happens. Nothing in it depends on the steps before, so that any of them can be left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +60,18 @@ pub(super) struct Word {
     pub(super) ago: u32,
     pub(super) urgent: bool,
     pub(super) synthetic: bool,
+}
+
+impl Word {
+    /// What the source calls the person.
+    pub(super) fn name(&self, by_address: bool) -> String {
+        if self.source != NAMES_BY_ADDRESS || !by_address {
+            return self.subject.to_string();
+        }
+        let own = if self.subject > HIRED { self.subject - HIRED } else { self.subject };
+        let number = [self.replaces, self.address].into_iter().find(|number| *number > 0).unwrap_or(own);
+        super::world::address(number).expose().to_owned()
+    }
 }
 
 /// When it takes effect.

@@ -11,13 +11,20 @@ use super::world::address;
 use crate::engine::policy::OnSuspended;
 use crate::model::event::Action;
 
+/// What a source calls somebody.
+type Key = (u8, String);
+
 /// One human, as far as their sources tell.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Human {
-    keys: BTreeSet<(u8, u8)>,
+    keys: BTreeSet<Key>,
+    /// What they were called, and until when.
+    former: BTreeMap<Key, Timestamp>,
     /// Numbers of their addresses.
     pub(super) addresses: BTreeSet<u8>,
     lost: BTreeSet<u8>,
+    /// Since when an address of theirs is left behind.
+    until: BTreeMap<u8, Timestamp>,
     /// Places of what was said of them, each event once.
     pub(super) words: Vec<usize>,
 }
@@ -26,7 +33,9 @@ pub(super) struct Human {
 #[derive(Debug, Default)]
 pub(super) struct Humans {
     pub(super) all: Vec<Human>,
-    by_key: BTreeMap<(u8, u8), usize>,
+    by_key: BTreeMap<Key, usize>,
+    /// Who was called so before somebody else was, each until when.
+    before: BTreeMap<Key, Vec<(Timestamp, usize)>>,
     by_address: BTreeMap<u8, usize>,
     of_event: BTreeMap<usize, usize>,
     /// Who turned out to be whom, since the judge looked last.
@@ -73,22 +82,67 @@ impl Humans {
     }
 
     /// No source calls one human by two ids.
-    fn may_be(&self, human: usize, key: (u8, u8)) -> bool {
-        self.all[human].keys.iter().all(|known| *known == key || known.0 != key.0)
+    fn may_be(&self, human: usize, key: &Key) -> bool {
+        let human = &self.all[human];
+        let names = human.keys.iter().chain(human.former.keys());
+        human.keys.contains(key) || names.into_iter().all(|known| known.0 != key.0)
+    }
+
+    /// Who is meant by a name in what is said at that time.
+    fn called(&self, key: &Key, at: Timestamp) -> Option<usize> {
+        let before = self.before.get(key).into_iter().flatten().filter(|(until, _)| at <= *until).min();
+        let now = self.by_key.get(key).filter(|human| self.all[**human].keys.contains(key));
+        before.map(|(_, human)| *human).or(now.copied())
+    }
+
+    fn retire(&mut self, human: usize, key: &Key, at: Timestamp) {
+        if self.all[human].keys.remove(key) {
+            self.all[human].former.insert(key.clone(), at);
+            self.before.entry(key.clone()).or_default().push((at, human));
+        }
+    }
+
+    /// The source tells of a new name.
+    fn rename(&mut self, human: usize, old: &Key, new: Key, at: Timestamp, disputed: bool) {
+        let is_over = |key: &Key| self.all[human].former.get(key).is_some_and(|until| at <= *until);
+        let is_known = self.all[human].keys.contains(&new) || is_over(&new);
+        if !is_over(old) {
+            self.retire(human, old, at);
+        }
+        if is_known || disputed {
+            return;
+        }
+        if let Some(other) = self.called(&new, Timestamp::MAX).filter(|other| *other != human) {
+            self.retire(other, &new, at);
+        }
+        self.by_key.insert(new.clone(), human);
+        self.all[human].keys.insert(new);
     }
 
     /// Two known by different names are one, once a source gives the one the other's address.
     fn merge_owner(&mut self, number: u8, into: usize) {
         let Some(gone) = self.by_address.get(&number).copied().filter(|owner| *owner != into) else { return };
-        let alike = self.all[into].keys.iter().all(|key| self.may_be(gone, *key));
-        if !alike || self.all[into].lost.contains(&number) {
-            return;
+        let alike = self.all[into].keys.iter().all(|key| self.may_be(gone, key));
+        if alike && !self.all[into].lost.contains(&number) {
+            self.merge(gone, into);
         }
-        let Human { keys, addresses, lost, words } = std::mem::take(&mut self.all[gone]);
+    }
+
+    fn merge(&mut self, gone: usize, into: usize) {
+        let other = std::mem::take(&mut self.all[gone]);
+        let uses = |human: &Human, number: u8| human.addresses.contains(&number) && !human.until.contains_key(&number);
+        let left = other.until.iter().filter(|(number, _)| !uses(&self.all[into], **number));
+        let left: Vec<(u8, Timestamp)> = left.map(|(number, at)| (*number, *at)).collect();
+        self.all[into].until.retain(|number, _| !uses(&other, *number));
+        self.all[into].until.extend(left);
+        let Human { keys, former, addresses, lost, words, until: _ } = other;
+        let before = self.before.values_mut().flatten().map(|(_, human)| human);
         let all = self.by_key.values_mut().chain(self.by_address.values_mut()).chain(self.of_event.values_mut());
+        let all = all.chain(before);
         all.filter(|human| **human == gone).for_each(|human| *human = into);
         let human = &mut self.all[into];
         human.keys.extend(keys);
+        human.former.extend(former);
         human.addresses.extend(addresses);
         human.lost.extend(lost);
         human.lost.retain(|number| !human.addresses.contains(number));
@@ -99,7 +153,8 @@ impl Humans {
 
     fn recognise(&mut self, events: &[Said], said: &Said) -> usize {
         let word = &said.word;
-        let key = (word.source, word.subject);
+        let key = &key_of(said);
+        let at = said.event.occurred_at;
         let company = |number: u8| number > 0 && address(number).domain() == "larkspur.example";
         let stated = [word.address].into_iter().filter(|number| company(*number));
         let former = [word.replaces].into_iter().filter(|number| company(*number));
@@ -108,29 +163,59 @@ impl Humans {
             .chain(former.clone())
             .filter_map(|number| self.by_address.get(&number).copied())
             .find(|human| self.may_be(*human, key));
-        let human = self.by_key.get(&key).copied().or(by_address).unwrap_or_else(|| {
+        let by_key = self.called(key, at);
+        let human = by_key.or(by_address).unwrap_or_else(|| {
             self.all.push(Human::default());
             self.all.len() - 1
         });
-        self.by_key.insert(key, human);
-        self.all[human].keys.insert(key);
+        let late = !self.all[human].keys.contains(key) && self.all[human].former.contains_key(key);
+        if !late {
+            self.all[human].keys.insert(key.clone());
+        }
+        if by_key.is_none() {
+            self.by_key.insert(key.clone(), human);
+        }
+        let new_key = new_key(said);
+        if let Some(new) = &new_key
+            && !self.all[human].keys.contains(new)
+            && !self.all[human].former.contains_key(new)
+            && let Some(early) = self.called(new, at)
+        {
+            let words = self.all[early].words.iter().map(|place| &events[*place]).filter(|it| !it.word.synthetic);
+            let later = words.map(|it| it.event.occurred_at).min().is_some_and(|first| at < first);
+            let mut elsewhere = self.all[early].keys.iter().filter(|known| known.0 != new.0);
+            if later && elsewhere.all(|known| self.may_be(human, known)) {
+                self.merge(early, human);
+            }
+        }
+        let alike = |them: &Self, owner: usize| match late {
+            true => them.all[human].keys.iter().all(|known| them.may_be(owner, known)),
+            false => them.may_be(owner, key),
+        };
+        let mut disputed = false;
         for number in stated.clone().filter(|_| !word.synthetic) {
             self.merge_owner(number, human);
         }
         for number in stated.chain(former) {
             match self.by_address.get(&number).copied() {
-                Some(owner) if owner != human && !self.may_be(owner, key) => {
+                Some(owner) if owner != human && !alike(self, owner) => {
                     let newest = self.all[owner].words.iter().map(|place| &events[*place]);
-                    let newest = newest
-                        .filter(|it| it.word.action != Action::IdentityUpdate && !it.word.synthetic)
-                        .map(|it| it.event.occurred_at)
-                        .max();
-                    let old_news = newest.is_some_and(|newest| said.event.occurred_at < newest);
-                    if number == word.replaces || self.all[human].lost.contains(&number) || old_news {
+                    let newest = newest.filter(|it| !it.word.synthetic).map(|it| it.event.occurred_at).max();
+                    let until = self.all[owner].until.get(&number).copied().or(newest);
+                    let old_news = until.is_some_and(|until| said.event.occurred_at < until);
+                    if number == word.replaces {
                         continue;
                     }
+                    if self.all[human].lost.contains(&number) || old_news {
+                        disputed = true;
+                        continue;
+                    }
+                    let names: Vec<Key> =
+                        self.all[owner].keys.iter().filter(|it| is_called_by(it, number)).cloned().collect();
+                    names.iter().for_each(|name| self.retire(owner, name, at));
                     self.all[owner].addresses.remove(&number);
                     self.all[owner].lost.insert(number);
+                    self.all[owner].until.insert(number, said.event.occurred_at);
                     self.by_address.insert(number, human);
                 }
                 Some(_) | None if number == word.replaces && self.all[human].lost.contains(&number) => continue,
@@ -139,10 +224,42 @@ impl Humans {
                     self.by_address.insert(number, human);
                 }
             }
-            self.all[human].addresses.insert(number);
+            let human = &mut self.all[human];
+            human.addresses.insert(number);
+            if word.synthetic {
+                continue;
+            }
+            let stated = said.event.occurred_at;
+            let until = human.until.get(&number).copied().unwrap_or(stated).max(stated);
+            if number == word.replaces {
+                human.until.insert(number, until);
+            } else if human.until.get(&number).is_some_and(|until| *until < stated) {
+                human.until.remove(&number);
+            }
+        }
+        if let Some(new) = new_key {
+            self.rename(human, key, new, at, disputed);
         }
         human
     }
+}
+
+fn key_of(said: &Said) -> Key {
+    (said.word.source, said.event.subject.person_key.0.clone())
+}
+
+/// Whether the name is the address.
+fn is_called_by(key: &Key, number: u8) -> bool {
+    key.1.strip_suffix(address(number).expose()).is_some_and(|space| space.ends_with(':'))
+}
+
+/// What somebody is called after a change of the address that is their name.
+fn new_key(said: &Said) -> Option<Key> {
+    let (word, key) = (&said.word, key_of(said));
+    let changes = word.replaces > 0 && word.replaces != word.address && !word.synthetic;
+    let space = key.1.strip_suffix(address(word.replaces).expose())?;
+    let to = address(word.address).expose();
+    (changes && is_called_by(&key, word.replaces)).then(|| (key.0, format!("{space}{to}")))
 }
 
 /// When the departure that a word tells of takes effect.
