@@ -151,7 +151,7 @@ pub const KEYS: &[Key] = &[
     key("sources[].types", Many(Shape::Text), None, Value("[]"), "CloudEvents types accepted besides the canonical one."),
     key("sources[].start_at", One(Shape::StartAt), None, Absent("now − `max_event_age`"), "Where reading begins at the very first start."),
     key("sources[].max_event_age", One(Shape::Duration), None, Value("\"7d\""), "Older events are held instead of carried out."),
-    key("sources[].silent_after", One(Shape::Duration), None, Absent("never"), "Longer than the source ever pauses: without a record for so long it counts as silent, which log, `/statusz` and a metric say."),
+    key("sources[].silent_after", One(Shape::Duration), None, Absent("never"), "Without a record for so long the source counts as silent, which `/statusz` and a metric say."),
     key("sources[].mode", MODE, None, Absent("that of the top"), "May only be stricter than the mode at the top."),
     key("sources[].zone", One(Shape::Zone), None, Value("\"UTC\""), "Time zone of dates that name none."),
     key("sources[].boundary", One(Shape::Choice(&["end_of_day", "start_of_day"])), None, Value("\"end_of_day\""), "Which end of a date counts; `end_of_day` = the last day is worked."),

@@ -174,7 +174,7 @@ impl Engine {
     }
 
     /// Waits for the day.
-    fn put_off(&mut self, now: Timestamp, id: CaseId, at: Timestamp) {
+    pub(super) fn put_off(&mut self, now: Timestamp, id: CaseId, at: Timestamp) {
         let Some(case) = self.cases.get_mut(&id) else { return };
         if !matches!(case.phase, Phase::Parked) {
             // Whom the address leads to is asked anew on that day.

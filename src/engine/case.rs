@@ -172,19 +172,22 @@ pub struct Founded {
     pub engagement: Option<String>,
     /// The event's own time.
     pub event_at: Timestamp,
+    /// Who said a day of the departure. A witness that only suspends the person says none.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub dated_by: BTreeSet<String>,
 }
 
 impl Founded {
     /// What the case goes back to.
     pub(super) fn of(case: &Case) -> Self {
-        Self { cause: case.cause.clone(), engagement: case.engagement.clone(), event_at: case.event_at }
+        let dated_by = case.dates.keys().cloned().collect();
+        Self { cause: case.cause.clone(), engagement: case.engagement.clone(), event_at: case.event_at, dated_by }
     }
 
     /// Whose statements it rests on, as a person's statements are kept.
     pub(super) fn sources(&self) -> BTreeSet<String> {
-        let CausePart { system, tenant, also_stated_by, .. } = &self.cause;
-        let others = also_stated_by.iter().map(|source| format!("{}:{}", source.system, source.tenant));
-        others.chain([format!("{system}:{tenant}")]).chain(self.engagement.clone()).collect()
+        let founder = format!("{}:{}", self.cause.system, self.cause.tenant);
+        self.dated_by.iter().cloned().chain([founder]).chain(self.engagement.clone()).collect()
     }
 
     /// What speaks against it by now.

@@ -164,6 +164,12 @@ impl Person {
         newest(true) > newest(false)
     }
 
+    /// The newest thing that one of these sources said.
+    pub(super) fn newest_of(&self, sources: &BTreeSet<String>) -> Option<&Statement> {
+        let theirs = self.statements.iter().filter(|(source, _)| sources.contains(*source));
+        theirs.map(|(_, statement)| statement).max_by_key(|it| it.since.unwrap_or(it.at))
+    }
+
     /// Whether a source calls them so no longer.
     pub(super) fn was_called(&self, key: &SubjectKey) -> bool {
         !self.subject_keys.contains(key) && self.former_keys.contains_key(key)

@@ -89,7 +89,10 @@ impl Engine {
         }
         let Some(planned) = self.digests.get_mut(&old).and_then(|digest| digest.planned.take()) else { return };
         self.touch_case(old);
-        let refuted = planned.refuted(&self.identities.people[&person], now).map(|(by, why)| (by.clone(), why));
+        let known = &self.identities.people[&person];
+        let refuted = planned.refuted(known, now).map(|(by, why)| (by.clone(), why));
+        // The day may have been put off since the plan was made.
+        let newest = known.newest_of(&planned.sources()).map(|it| it.leaves_at);
         let mut cause = planned.cause;
         cause.contradicted_by.extend(refuted.iter().map(|(by, _)| by.clone()));
         let stated = statement(command, &cause.event_id);
@@ -121,8 +124,14 @@ impl Engine {
             self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &format!("Cancelled: {why}."));
         } else if nowhere {
             self.park(now, id, HoldReason::UnresolvedPerson, "no address of this person is known any more");
-        } else {
-            self.refuses(now, id);
+        } else if !self.refuses(now, id) {
+            match newest {
+                Some(Some(day)) if day > now => self.put_off(now, id, day),
+                Some(None) => {
+                    self.park(now, id, HoldReason::UnknownDate, "its source says by now that it knows no day")
+                }
+                Some(Some(_)) | None => {}
+            }
         }
     }
 

@@ -8,8 +8,8 @@ use thiserror::Error;
 /// Longest address accepted, in octets (RFC 5321, section 4.5.3.1.3: a path of 256 including its angle brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
 
-/// A mail address: white space trimmed, the domain in its ASCII form, `A`–`Z` folded, nothing else changed. `Debug` and `Display` print it
-/// redacted; [`Email::expose`] reads it.
+/// A mail address: white space trimmed, the domain in its ASCII form, `A`–`Z` folded, nothing else changed. `Debug` and
+/// `Display` print it redacted; [`Email::expose`] reads it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Email(String);
 
@@ -25,9 +25,9 @@ pub enum EmailError {
     /// Not exactly one `@` with text on both sides.
     #[error("not an address: it needs exactly one `@` with text on both sides")]
     Shape,
-    /// A character that cannot be seen, or that changes the one before it.
-    #[error("address holds a character that is neither printable ASCII nor a letter or digit")]
-    Letter,
+    /// A letter outside ASCII before the `@`, where it may look like another one; or a control character.
+    #[error("address holds a character outside printable ASCII before its `@`, or a control character")]
+    NotAscii,
     /// The domain has no ASCII form (IDNA).
     #[error("the domain of the address is none: it has no valid ASCII form")]
     Domain,
@@ -51,11 +51,9 @@ impl Email {
         if text.len() > EMAIL_BYTES_MAX {
             return Err(EmailError::TooLong);
         }
-        let prints =
-            |letter: char| if letter.is_ascii() { !letter.is_ascii_control() } else { letter.is_alphanumeric() };
         let local = text.split('@').next().unwrap_or_default();
-        if text.contains(|letter: char| letter.is_ascii_control()) || !local.chars().all(prints) {
-            return Err(EmailError::Letter);
+        if !local.is_ascii() || text.contains(|letter: char| letter.is_ascii_control()) {
+            return Err(EmailError::NotAscii);
         }
         if text.bytes().any(|byte| b" \"'`\\/?#%()<>[]{},;:|&=".contains(&byte) && byte != b'\'') {
             return Err(EmailError::Character);
@@ -160,10 +158,10 @@ mod tests {
             ("../../teams/x@y", EmailError::Character),
             ("a%2fb@c.example", EmailError::Character),
             ("a?b@c.example", EmailError::Character),
-            ("a\r\nb@c.example", EmailError::Letter),
-            ("a\u{200b}b@c.example", EmailError::Letter),
-            ("jo\u{308}rg@c.example", EmailError::Letter),
-            ("a@b\nc.example", EmailError::Letter),
+            ("a\r\nb@c.example", EmailError::NotAscii),
+            ("a\u{200b}b@c.example", EmailError::NotAscii),
+            ("jörg@c.example", EmailError::NotAscii),
+            ("a@b\nc.example", EmailError::NotAscii),
             ("a@xn--0.example", EmailError::Domain),
             ("a@bü_cher.example", EmailError::Domain),
             ("a@b／c.example", EmailError::Domain),
@@ -175,15 +173,14 @@ mod tests {
 
     #[test]
     fn a_domain_has_one_ascii_form_and_nothing_before_the_at_is_folded_beyond_ascii() {
-        let jorg = Email::parse("jörg@bücher.example").unwrap();
-        for same in ["JöRG@BÜCHER.example", "jörg@xn--bcher-kva.example", "jörg@XN--BCHER-KVA.EXAMPLE"] {
+        let jorg = Email::parse("jorg@bücher.example").unwrap();
+        for same in ["JORG@BÜCHER.example", "jorg@xn--bcher-kva.example", "jorg@XN--BCHER-KVA.EXAMPLE"] {
             assert_eq!(Email::parse(same).unwrap(), jorg, "{same}");
             assert_eq!(Email::as_reported(same), jorg, "{same}");
         }
-        // The capital Ö, and a Cyrillic letter that looks like an `a`.
+        // What Heroku lists may hold anything: the capital Ö, and a Cyrillic letter that looks like an `a`.
         for (one, other) in [("jÖrg@bücher.example", "jörg@bücher.example"), ("priyа@b.example", "priya@b.example")]
         {
-            assert_ne!(Email::parse(one).unwrap(), Email::parse(other).unwrap());
             assert_ne!(Email::as_reported(one), Email::as_reported(other));
         }
         assert_ne!(Email::parse("a@lаrkspur.example").unwrap().domain(), "larkspur.example");

@@ -156,6 +156,25 @@ fn whoever_came_back_since_the_plan_is_not_enforced() {
 }
 
 #[test]
+fn a_plan_whose_day_was_put_off_since_is_enforced_on_that_day() {
+    let mut story = Story::new(Policy { mode: Mode::Observe, ..policy() });
+    story.leaves(1);
+    story.passes(minutes(2));
+    story.policy.mode = Mode::Enforce;
+    story.dies();
+    let later = story.now + minutes(60);
+    story.says(1, "later", Action::Schedule, Some(later));
+    story.passes(minutes(1));
+    let scheduled = *story.engine.cases.keys().next().unwrap();
+    story.ordered(Act::Cancel { cases: vec![scheduled] });
+    story.ordered(Act::Enforce { cases: vec![case_of(1)] });
+    story.passes(minutes(30));
+    assert!(story.heroku.removals.is_empty());
+    story.passes(minutes(60));
+    assert_eq!(story.results(), [CaseResult::Planned, CaseResult::Cancelled, CaseResult::Removed]);
+}
+
+#[test]
 fn a_cancelled_case_removes_nothing() {
     let mut story = Story::new(Policy { max_people_per_hour: 0, ..policy() });
     story.leaves(1);

@@ -105,6 +105,22 @@ fn access_that_is_back_is_left_unless_the_newest_word_is_that_they_left() {
     story.passes(minutes(20));
     assert_eq!((looks(&story)[0].access, looks(&story)[0].opened_case), (AccessAfter::Remaining, None));
 
+    // The day was put off when the removal was under way, and a suspension is no departure.
+    let mut story = Story::new(Policy { on_reappeared: OnReappeared::Remove, ..policy() });
+    let now = story.now;
+    story.heroku.stubborn.insert(1);
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.says(1, "e2", Action::Schedule, Some(now + minutes(700)));
+    story.tells("okta", 1, "e3", Action::Suspend, None, story.now + minutes(1));
+    story.heroku.stubborn.clear();
+    story.passes(minutes(5));
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.passes(minutes(20));
+    assert_eq!((looks(&story)[0].access, looks(&story)[0].opened_case), (AccessAfter::Remaining, None));
+
     // The day was put off, and an observing source that says "left" founds no removal.
     let mut rules = Policy { on_reappeared: OnReappeared::Remove, ..policy() };
     rules.sources.insert("trial".to_owned(), SourcePolicy { mode: Some(Mode::Observe), ..rules.sources["hr"].clone() });

@@ -282,8 +282,6 @@ mod tests {
             assert_eq!(email.as_ref().map(Email::expose), expected, "{name}");
             assert_eq!(login.is_none(), expected.is_some());
         }
-        let (alike, _) = principal("grеta@larkspur.example", id, "it").unwrap();
-        assert_ne!(alike.unwrap().expose(), "greta@larkspur.example", "that e is Cyrillic");
-        assert_eq!(principal("gre ta@larkspur.example", id, "it").unwrap_err().code, RejectCode::InvalidAddress);
+        assert_eq!(principal("grеta@larkspur.example", id, "it").unwrap_err().code, RejectCode::InvalidAddress);
     }
 }
