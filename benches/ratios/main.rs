@@ -5,9 +5,13 @@
 //! what each of them measures and why its baseline is a fair one.
 
 mod calls;
+mod formats;
 mod intake;
 mod memory;
 mod reaction;
+#[path = "../../tests/records/sample.rs"]
+#[expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]
+mod sample;
 mod service;
 mod stage;
 mod table;
@@ -18,14 +22,19 @@ use anyhow::bail;
 use stage::Stage;
 use table::Table;
 
-type Bench = fn(&Stage, &mut Table) -> anyhow::Result<()>;
+enum Bench {
+    /// In this process alone.
+    Alone(fn(&mut Table) -> anyhow::Result<()>),
+    OnKafka(fn(&Stage, &mut Table) -> anyhow::Result<()>),
+}
 
-const BENCHES: [(&str, Bench); 5] = [
-    ("intake", intake::bench),
-    ("calls", calls::bench),
-    ("reaction", reaction::bench),
-    ("transaction", transaction::bench),
-    ("memory", memory::bench),
+const BENCHES: [(&str, Bench); 6] = [
+    ("formats", Bench::Alone(formats::bench)),
+    ("intake", Bench::OnKafka(intake::bench)),
+    ("calls", Bench::OnKafka(calls::bench)),
+    ("reaction", Bench::OnKafka(reaction::bench)),
+    ("transaction", Bench::OnKafka(transaction::bench)),
+    ("memory", Bench::OnKafka(memory::bench)),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -39,12 +48,21 @@ fn main() -> anyhow::Result<()> {
         bail!("no benchmark {unknown:?}; there are: {}", names.join(" "));
     }
     stage::log_to_nowhere();
-    let stage = Stage::set()?;
+    let mut stage = None;
     let mut table = Table::default();
     for (name, bench) in BENCHES {
         if words.is_empty() || words.iter().any(|word| word == name) {
             println!("\n{name}");
-            bench(&stage, &mut table)?;
+            match bench {
+                Bench::Alone(bench) => bench(&mut table)?,
+                Bench::OnKafka(bench) => {
+                    let stage = match &stage {
+                        Some(stage) => stage,
+                        None => stage.insert(Stage::set()?),
+                    };
+                    bench(stage, &mut table)?;
+                }
+            }
         }
     }
     println!("\n{table}");
