@@ -46,7 +46,7 @@ const RECORDS: [(&str, &[(&str, &str)]); 22] = [
         &[("AssignmentInformation.Termination", "PersonalInformation.Change")],
     ),
     ("set-01-risc-account-purged.json", &[("account-purged", "credential-compromise")]),
-    ("scim-05-user-resource-inactive.json", &[("core:2.0:User", "core:2.0:Group")]),
+    ("scim-05-user-resource-inactive.json", &[("2.0:User", "2.0:Group")]),
     ("debezium-01-update-terminated.json", &[("\"TERMINATED\"", "\"ACTIVE\""), ("20602", "null")]),
     (MAPPING, &[("contract.ended", "phone.changed")]),
 ];

@@ -248,7 +248,7 @@ impl Engine {
                         let revocation = &mut case.revocations[index];
                         let wait = timing.removal_retry.delay(revocation.failures, seed(&grant), None);
                         let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-                        revocation.progress = Progress::Waiting { due, read_after: Timestamp::MIN };
+                        revocation.progress = Progress::Waiting { due, read_after: answered };
                     }
                     changed = true;
                 }

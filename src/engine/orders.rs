@@ -92,7 +92,7 @@ impl Engine {
         let known = &self.identities.people[&person];
         let refuted = planned.refuted(known, now).map(|(by, why)| (by.clone(), why));
         // The day may have been put off since the plan was made.
-        let newest = known.newest_of(&planned.sources()).map(|it| it.leaves_at);
+        let day = known.newest_of(&planned.sources()).and_then(|it| it.leaves_at).filter(|day| *day > now);
         let mut cause = planned.cause;
         cause.contradicted_by.extend(refuted.iter().map(|(by, _)| by.clone()));
         let stated = statement(command, &cause.event_id);
@@ -124,14 +124,10 @@ impl Engine {
             self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &format!("Cancelled: {why}."));
         } else if nowhere {
             self.park(now, id, HoldReason::UnresolvedPerson, "no address of this person is known any more");
-        } else if !self.refuses(now, id) {
-            match newest {
-                Some(Some(day)) if day > now => self.put_off(now, id, day),
-                Some(None) => {
-                    self.park(now, id, HoldReason::UnknownDate, "its source says by now that it knows no day")
-                }
-                Some(Some(_)) | None => {}
-            }
+        } else if !self.refuses(now, id)
+            && let Some(day) = day
+        {
+            self.put_off(now, id, day);
         }
     }
 

@@ -300,8 +300,8 @@ impl Judge {
         Ok(())
     }
 
-    /// Accounts of those whose departure is under way.
-    fn leavers(&self, setup: &Setup, world: &World, events: &[Said], now: Timestamp) -> BTreeSet<u8> {
+    /// Numbers of the addresses of those whose departure is under way.
+    fn leavers(&self, setup: &Setup, events: &[Said], now: Timestamp) -> BTreeSet<u8> {
         let open =
             self.cases.values().filter(|known| known.closed.is_none() && known.person.is_some() && !known.cancelled);
         let leaving = open.map(|known| (known, self.humans.of(known.founder))).filter(|(known, human)| {
@@ -316,8 +316,7 @@ impl Judge {
                 && founder.word.source != OBSERVING
                 && may_be_removed(setup, human, events, now, known.leave)
         });
-        let numbers: BTreeSet<u8> = leaving.flat_map(|(_, human)| human.addresses.iter().copied()).collect();
-        (1..=u8::MAX).filter(|account| numbers.contains(&world.address_of(*account))).collect()
+        leaving.flat_map(|(_, human)| human.addresses.iter().copied()).collect()
     }
 
     fn leaves_an_admin(&self, at: &Intends) -> Result<(), Violation> {
@@ -325,14 +324,15 @@ impl Judge {
         let hit = target(at.removal);
         let Place::Team(team) = hit.place else { return Ok(()) };
         let least = setup.policy.min_human_admins as usize;
-        let leavers = self.leavers(setup, heroku.now(), events, now);
+        let leavers = self.leavers(setup, events, now);
         // A day that only a clock says to have come has not come yet.
         if now < self.clock_doubted_until {
             return Ok(());
         }
         let short = |world: &World| {
             let is_admin = world.admins(team).any(|account| account == hit.account);
-            let staying = world.admins(team).filter(|account| *account != hit.account && !leavers.contains(account));
+            let staying =
+                world.admins(team).filter(|it| *it != hit.account && !leavers.contains(&world.address_of(*it)));
             is_admin && staying.count() < least
         };
         if heroku.between(now - STALE, now).all(short) {

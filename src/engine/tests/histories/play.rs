@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::judge::{Intends, Judge, Looks, Order as Obeyed, Violation};
 use super::setup::Setup;
-use super::step::{Change, OBSERVING, Order, Plan, Point, SOURCES, Step, When, Word};
+use super::step::{Change, NAMES_BY_ADDRESS, OBSERVING, Order, Plan, Point, SOURCES, Step, When, Word};
 use super::tally::Tally;
 use super::wire::{Asked, Wire};
 use super::world::{HIRED, Heroku, LEFT_OVER, RENAMED, address};
@@ -173,7 +173,11 @@ impl History {
 
     fn event(&self, word: &Word) -> PersonEvent {
         let system = SOURCES[usize::from(word.source)];
-        let stated = self.now - SignedDuration::from_secs(i64::from(word.ago));
+        // A feed that knows people by address alone tells of a new one at once: whoever has the old name after that is
+        // somebody else.
+        let at_once = self.setup.names_by_address && word.source == NAMES_BY_ADDRESS && word.replaces > 0;
+        let ago = if at_once { 0 } else { word.ago };
+        let stated = self.now - SignedDuration::from_secs(i64::from(ago));
         let dated = |at, date: Option<(u8, bool)>| Effective {
             at,
             date: date.map(|(days, _)| {
