@@ -60,7 +60,7 @@ docs:
 ## make samples     what each sample record is read as; where somebody may expect something else, the argument
 samples:
 	@deploy/prerequisites build
-	@cargo test --locked --quiet --test samples table::table -- --nocapture
+	@cargo test --locked --all-features --quiet --test samples table::table -- --nocapture
 
 # How many, and the first seed; without one, a new one.
 N ?= 10000

@@ -47,6 +47,9 @@ use crate::wire::Keep;
 
 /// How often offsets are committed while records keep coming. What lies between two commits may come twice.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
+
+/// After it could not be found out where a partition goes on.
+const MEND_AGAIN: Duration = Duration::from_secs(1);
 /// How long one poll waits when there is nothing to do.
 const IDLE: Duration = Duration::from_millis(100);
 /// A producer that hears nothing for so long is given up; its records are read again.
@@ -206,6 +209,7 @@ impl Intake {
             producer,
             ours: Ours::default(),
             committed_at: Instant::now(),
+            mend_again: None,
         };
         let result = shift.run(stop);
         // Closing waits for brokers; the next client of the same name need not wait for that.
@@ -226,6 +230,8 @@ struct Shift<'a> {
     producer: Deliveries,
     ours: Ours,
     committed_at: Instant,
+    /// When partitions are put right of which that failed; `None` = all that were asked about go on.
+    mend_again: Option<Instant>,
 }
 
 /// The partitions that are ours.
@@ -273,6 +279,11 @@ impl Shift<'_> {
                 (false, false) => IDLE,
             };
             let idle = self.turn(wait, stop)?;
+            if self.mend_again.is_some_and(|due| due <= Instant::now()) {
+                // What goes on already must not be begun anew.
+                self.commit(CommitMode::Sync)?;
+                self.mend();
+            }
             if idle && busy {
                 self.producer.settle(SEND_WITHIN * 2).map_err(Failure::Unsent)?;
                 self.commit(CommitMode::Async)?;
@@ -387,16 +398,23 @@ impl Shift<'_> {
             return Err(Failure::Fatal(failure));
         }
         if failure.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
-            for (topic, partition, offset) in start::mend(&self.consumer, &self.consumer.context().starts) {
-                if let Some(source) = self.desk.source_of(&topic) {
-                    self.ours.positions.insert((source, partition), offset);
-                    self.ours.uncommitted = true;
-                }
-            }
+            self.mend();
         } else {
             info!("Reading the sources on {}: {failure}", self.intake.cluster);
         }
         Ok(())
+    }
+
+    /// Goes on where there is no valid offset; what cannot be found out now is asked for again.
+    fn mend(&mut self) {
+        let mended = start::mend(&self.consumer, &self.consumer.context().starts);
+        for (topic, partition, offset) in mended.begun {
+            if let Some(source) = self.desk.source_of(&topic) {
+                self.ours.positions.insert((source, partition), offset);
+                self.ours.uncommitted = true;
+            }
+        }
+        self.mend_again = (!mended.all).then(|| Instant::now() + MEND_AGAIN);
     }
 
     fn leave(&mut self) {

@@ -24,6 +24,14 @@ pub(super) struct Beginnings {
     pub(super) began: Vec<Beginning>,
 }
 
+/// What was put right.
+pub(super) struct Mended {
+    /// Where each partition goes on that had no valid offset.
+    pub(super) begun: Vec<Beginning>,
+    /// Whether that is all of them. librdkafka says only once that a partition has no valid offset.
+    pub(super) all: bool,
+}
+
 /// Decides where each of the partitions begins. When the group's offsets cannot be had, librdkafka looks for them
 /// later, and [`mend`] begins those that have none.
 pub(super) fn beginnings<C: ConsumerContext>(
@@ -60,27 +68,25 @@ pub(super) fn beginnings<C: ConsumerContext>(
 }
 
 /// Puts right what has no valid offset: begins what was never begun, and goes on with the oldest record where records
-/// were deleted before they were read. Returns where each of them goes on.
-pub(super) fn mend<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    starts: &BTreeMap<String, StartAt>,
-) -> Vec<Beginning> {
+/// were deleted before they were read.
+pub(super) fn mend<C: ConsumerContext>(consumer: &BaseConsumer<C>, starts: &BTreeMap<String, StartAt>) -> Mended {
+    let nothing = || Mended { begun: Vec::new(), all: false };
     let assigned = match consumer.assignment() {
         // Copied at once: a list that lives when its consumer is dropped would block it for ever.
         Ok(list) => places(&list),
         Err(failure) => {
             warn!("The assignment of the intake is not known: {failure}");
-            return Vec::new();
+            return nothing();
         }
     };
     let committed = match committed(consumer, &assigned) {
         Ok(committed) => committed,
         Err(failure) => {
             warn!("The offsets of the intake are not known: {failure}");
-            return Vec::new();
+            return nothing();
         }
     };
-    let mut mended = Vec::new();
+    let mut mended = Mended { begun: Vec::new(), all: true };
     for place in assigned {
         let (topic, partition) = (&place.0, place.1);
         let offset = match committed.get(&place) {
@@ -106,8 +112,11 @@ pub(super) fn mend<C: ConsumerContext>(
             Ok(offset)
         });
         match sought {
-            Ok(offset) => mended.push((place.0, partition, offset)),
-            Err(failure) => warn!("{topic}[{partition}] cannot go on yet: {failure}"),
+            Ok(offset) => mended.begun.push((place.0, partition, offset)),
+            Err(failure) => {
+                warn!("{topic}[{partition}] cannot go on yet: {failure}");
+                mended.all = false;
+            }
         }
     }
     mended
