@@ -215,10 +215,21 @@ impl Bench {
         }
     }
 
+    /// With as many replicas as the brokers are set to.
     pub(crate) fn create_topic(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
+        self.create_topic_replicated(topic, partitions, -1, config);
+    }
+
+    /// With one partition that a single broker holds; the broker's number.
+    pub(crate) fn create_topic_on_one_broker(&self, topic: &str) -> i32 {
+        self.create_topic_replicated(topic, 1, 1, &[("min.insync.replicas", "1")]);
+        let watcher: BaseConsumer = self.client().create().unwrap();
+        watcher.fetch_metadata(Some(topic), ANSWER).unwrap().topics()[0].partitions()[0].leader()
+    }
+
+    fn create_topic_replicated(&self, topic: &str, partitions: i32, replicas: i32, config: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
-        // As many replicas as the brokers are set to.
-        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(replicas));
         new.config.extend(config);
         for result in wait(admin.create_topics([&new], &AdminOptions::new())).unwrap() {
             result.unwrap();

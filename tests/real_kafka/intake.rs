@@ -13,10 +13,11 @@ use heroku_deprovisioner::kafka::{
 use heroku_deprovisioner::model::event::Normalised;
 use heroku_deprovisioner::sources::{Format, Rules};
 use heroku_deprovisioner::telemetry::Metrics;
+use heroku_deprovisioner::trial::{Cluster, Place, jars_for};
 use heroku_deprovisioner::wire::Keep;
 use tokio_util::sync::CancellationToken;
 
-use super::bench::{Bench, until};
+use super::bench::{self, Bench, until};
 
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -283,5 +284,26 @@ fn whatever_way_kafka_compresses_is_read() {
     let intake = Running::start(&bench, &topic, "a", StartAt::Earliest);
     let mut watch = Watch::new(&bench, &bench.names.events);
     watch.until("one event of each", |seen| ids(seen) == expected(0..5));
+    intake.stop();
+}
+
+#[test]
+fn a_partition_whose_broker_is_down_at_the_first_start_is_read_once_it_is_back() {
+    let test = "a_partition_whose_broker_is_down_at_the_first_start_is_read_once_it_is_back";
+    let Some(jars) = jars_for(test) else { return };
+    let places = Place::together(&vec![Vec::new(); 3]).unwrap();
+    let mut cluster = Cluster::start(&jars, bench::folder(), places).unwrap();
+    let bench = Bench::at(&cluster.bootstrap_servers());
+    let topic = format!("{}source", bench.prefix);
+    let holder = usize::try_from(bench.create_topic_on_one_broker(&topic)).unwrap() - 1;
+    send(&bench.settings, &topic, &[record(&leaver(1))]).unwrap();
+    cluster.broker(holder).unwrap().kill().unwrap();
+    let intake = Running::start(&bench, &topic, "a", StartAt::Earliest);
+    // Long enough to be told, once, that there is no offset to begin at, and to fail at finding one.
+    std::thread::sleep(Duration::from_secs(30));
+    cluster.broker(holder).unwrap().start_again().unwrap();
+    let mut watch = Watch::new(&bench, &bench.names.events);
+    watch.until("the event", |seen| !seen.is_empty());
+    assert_eq!(ids(&watch.seen), expected([1]));
     intake.stop();
 }
