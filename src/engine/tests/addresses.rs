@@ -7,7 +7,7 @@ use super::story::{Heroku, Story, email, minutes};
 use crate::engine::fixtures::{event, policy};
 use crate::engine::policy::Policy;
 use crate::model::event::Action;
-use crate::model::outcome::{CaseResult, HoldReason};
+use crate::model::outcome::{CaseResult, HoldReason, OutcomeKind};
 use crate::model::{AddressRules, Email};
 
 /// `p2` is another address of whoever has `p1`.
@@ -31,10 +31,13 @@ fn knows_only_the_other(story: &mut Story) {
 fn access_under_another_address_goes_too() {
     let mut story = Story::new(rules());
     knows_only_the_other(&mut story);
+    // An invitation names no account.
+    story.heroku.invitations.insert(1, vec![2]);
     story.leaves(1);
     story.passes(minutes(5));
     assert_eq!(story.results(), [CaseResult::Removed]);
     assert!(!is_member(&story.heroku, 2) && story.heroku.apps[&1].1.is_empty());
+    assert!(story.heroku.invitations[&1].is_empty());
     // The record says by which address the account was found, and what the source said.
     let closed = story.closed()[0];
     assert_eq!(
@@ -65,6 +68,20 @@ fn a_protected_address_protects_those_that_are_the_same() {
     story.leaves(9);
     story.passes(minutes(5));
     assert!(is_member(&story.heroku, 2) && is_member(&story.heroku, 9));
+}
+
+/// Whose account that is, nobody knows: it is not the one that was removed.
+#[test]
+fn another_account_under_another_address_is_not_access_that_is_back() {
+    let mut story = Story::new(rules());
+    story.heroku.members.get_mut(&1).unwrap().retain(|(known, _)| *known != 2);
+    story.heroku.apps.insert(1, (1, vec![1]));
+    story.leaves(1);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    story.heroku.members.get_mut(&1).unwrap().push((2, "member"));
+    story.passes(minutes(20));
+    assert_eq!(story.told(OutcomeKind::AccessReappeared), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::story::{Story, email, minutes};
 use crate::engine::fixtures::{event, policy};
+use crate::model::Email;
 use crate::model::event::{Action, IdentityChange, PersonEvent};
 use crate::model::outcome::{CaseResult, HoldReason};
 
@@ -143,9 +144,31 @@ fn a_test_event_renames_nobody() {
     let mut story = Story::new(policy());
     let now = story.now;
     hears(&mut story, PersonEvent { synthetic: true, ..renames(1, 3, now) });
-    hears(&mut story, says(1, Action::Deprovision, now + minutes(1)));
+    hears(&mut story, says(3, Action::Deprovision, now + minutes(1)));
     story.passes(minutes(5));
-    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert_eq!(story.results(), [CaseResult::NothingToRemove]);
+    assert!(story.heroku.members[&1].iter().any(|(known, _)| *known == 1));
+}
+
+/// Also where the name is no address of the company, which would have changed hands as such.
+#[test]
+fn what_comes_late_by_a_name_that_was_somebody_elses_is_said_of_them() {
+    const PRIVATE: &str = "a@mail.example";
+    let by_private = |action, at: Timestamp| {
+        let event = event(&format!("set_email:larkspur:{PRIVATE}"), &format!("{action:?}-{at}"), PRIVATE);
+        PersonEvent { action, occurred_at: at, ..event }
+    };
+    let mut story = Story::new(policy());
+    let now = story.now;
+    hears(&mut story, by_private(Action::Cancel, now - minutes(9)));
+    let change = IdentityChange { from: email(1), to: Email::as_reported(PRIVATE) };
+    hears(&mut story, PersonEvent { identity_change: Some(change), ..says(1, Action::IdentityUpdate, now) });
+    hears(&mut story, by_private(Action::Deprovision, now - minutes(5)));
+    story.passes(minutes(5));
+    assert!(story.heroku.removals.is_empty());
+    hears(&mut story, by_private(Action::Deprovision, now + minutes(1)));
+    story.passes(minutes(5));
+    assert!(!story.heroku.members[&1].iter().any(|(known, _)| *known == 1));
 }
 
 /// An address that a rename brought is not given to somebody of whom an older event speaks.
