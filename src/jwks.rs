@@ -19,14 +19,13 @@ use crate::config::Source;
 use crate::sources::Format;
 use crate::sources::token::{KEY_SET_BYTES_MAX, KeySet, KeySetError};
 use crate::trouble::Trouble;
+use crate::web::{self, ClientError};
 
 /// How long keys count once they were read: so long a withdrawn key may still be believed.
 const FRESH_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// How far a broker's or a producer's clock may be behind ours.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(1);
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For the whole answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,7 +74,7 @@ struct State {
 pub enum KeysUnread {
     /// TLS cannot be set up.
     #[error("no HTTP client; is a bundle of CA certificates installed (package ca-certificates)?")]
-    Client(#[source] reqwest::Error),
+    Client(#[source] ClientError),
     /// No answer, or not all of it.
     #[error("no answer")]
     Http(#[source] reqwest::Error),
@@ -188,14 +187,7 @@ impl At {
 
 impl Reader {
     fn new(at: At) -> Result<Self, KeysUnread> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("heroku-deprovisioner/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .build()
-            .map_err(KeysUnread::Client)?;
+        let http = web::client(TIMEOUT, None).map_err(KeysUnread::Client)?;
         Ok(Self { at, http })
     }
 

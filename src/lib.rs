@@ -5,7 +5,7 @@
 //! * [`model`]: the words of the domain as types. [`engine`]: the decisions, pure. [`sources`]: vendors' records to
 //!   events. [`wire`]: our own records to bytes and back.
 //! * `heroku`, `jwks`, `kafka`, `lookup`, `registry`, `http`, `telemetry`, `config`: the shell, each alone in knowing one
-//!   outside thing; `trouble`: why one that is waited for gives no answer.
+//!   outside thing; `web`: how those are asked that are waited for; `trouble`: why one of them gives no answer.
 //! * `driver`: the worker's loop. `service`: one instance, wired. `commands`: the command line.
 //! * `simulator`: a faithful Heroku, for trying and testing.
 
@@ -56,3 +56,5 @@ pub mod telemetry;
 pub mod trial;
 #[cfg(feature = "service")]
 pub mod trouble;
+#[cfg(feature = "service")]
+pub mod web;

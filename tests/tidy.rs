@@ -32,9 +32,10 @@ const ARROWS: &[(&str, &str)] = &[
     ("telemetry", "model engine clock"),
     ("heroku", "model engine config clock crash telemetry"),
     ("trouble", "clock"),
-    ("registry", "trouble engine sources config clock"),
-    ("jwks", "trouble sources config clock"),
-    ("lookup", "trouble model engine config"),
+    ("web", ""),
+    ("registry", "trouble web engine sources config clock"),
+    ("jwks", "trouble web sources config clock"),
+    ("lookup", "trouble web model engine config"),
     ("kafka", "model engine sources wire config clock crash telemetry trouble registry jwks lookup"),
     ("http", "model engine config clock telemetry status"),
     // A Heroku of its own; it shares the words, nothing else.
@@ -117,8 +118,8 @@ const BORDERS: &[Border] = &[
     },
     Border {
         names: &["reqwest"],
-        nowhere_in: Files { of: &[""], but: &["heroku", "registry", "jwks", "lookup", "telemetry"] },
-        why: "src/heroku/, src/registry/, src/lookup/ and src/jwks.rs alone speak HTTP as clients (and telemetry/ configures its exporter)",
+        nowhere_in: Files { of: &[""], but: &["heroku", "web", "registry", "jwks", "lookup", "telemetry"] },
+        why: "src/heroku/, and those that ask by src/web.rs, alone speak HTTP as clients (and telemetry/ configures its exporter)",
     },
     Border {
         names: &["jsonwebtoken"],

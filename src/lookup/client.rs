@@ -1,12 +1,11 @@
 //! The requests: a GET for a person, without redirects and without retries, and before it, for Microsoft Graph, the
 //! POST that gets a token.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, RequestBuilder, StatusCode, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::{Answer, Api, PersonRef, Place};
 use crate::config::{Credentials, Lookup, Secret};
+use crate::web::{self, ClientError};
 
 /// Longest answer.
 pub(super) const ANSWER_BYTES_MAX: usize = 256 * 1024;
@@ -39,25 +39,14 @@ pub enum LookupError {
         /// The key.
         key: &'static str,
     },
-    /// The certificates cannot be read.
-    #[error("{path} (`lookups.{name}.ca_file`) cannot be read", path = path.display())]
-    CaFile {
-        /// The look-up.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The certificates are none, or TLS cannot be set up.
-    #[error("the client for look-up {name} cannot be made; see `ca_file`")]
-    Tls {
+    /// There can be none.
+    #[error("no client can be made for look-up {name}; see `lookups.{name}.ca_file`")]
+    Client {
         /// The look-up.
         name: String,
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: ClientError,
     },
 }
 
@@ -118,22 +107,10 @@ impl Client {
                 Login::Fetched(Box::new(Application { page, client_id, client_secret, scope, token }))
             }
         };
-        let tls = |source| LookupError::Tls { name: name.to_owned(), source };
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("heroku-deprovisioner/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .timeout(settings.timeout.unsigned_abs());
-        if let Some(path) = &settings.ca_file {
-            let pem = std::fs::read(path).map_err(|source| LookupError::CaFile {
-                name: name.to_owned(),
-                path: path.clone(),
-                source,
-            })?;
-            http = http.tls_certs_only(Certificate::from_pem_bundle(&pem).map_err(tls)?);
-        }
-        let http = http.build().map_err(tls)?;
-        Ok(Self { http, api, base, timeout: settings.timeout.unsigned_abs(), login })
+        let timeout = settings.timeout.unsigned_abs();
+        let http = web::client(timeout, settings.ca_file.as_deref())
+            .map_err(|source| LookupError::Client { name: name.to_owned(), source })?;
+        Ok(Self { http, api, base, timeout, login })
     }
 
     /// What the directory says about an id.
@@ -263,18 +240,7 @@ impl Client {
     }
 
     fn unreached(&self, error: reqwest::Error) -> NoAnswer {
-        if error.is_timeout() {
-            return no_answer(&format!("no answer within {:?}", self.timeout));
-        }
-        // The address holds the id.
-        let error = error.without_url();
-        let mut why = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            why.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        no_answer(&why)
+        no_answer(&web::no_answer(error, self.timeout))
     }
 }
 

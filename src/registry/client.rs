@@ -1,12 +1,9 @@
 //! The three requests that reading needs: `/schemas/ids/{id}` or `/schemas/guids/{guid}`, and for what a schema refers to
 //! `/subjects/{subject}/versions/{version}`.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use jiff::SignedDuration;
 use reqwest::header::{ACCEPT, RETRY_AFTER};
-use reqwest::{Certificate, StatusCode, Url};
+use reqwest::{StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use thiserror::Error;
@@ -14,6 +11,7 @@ use thiserror::Error;
 use crate::config::SchemaRegistry;
 use crate::sources::SchemaId;
 use crate::sources::schema::{Reference, SchemaKind, SchemaText};
+use crate::web::{self, ClientError};
 
 /// Longest answer, and longest schema with all that it refers to.
 const SCHEMA_BYTES_MAX: usize = 1024 * 1024;
@@ -38,25 +36,14 @@ pub enum RegistryError {
         /// The registry.
         name: String,
     },
-    /// The certificates cannot be read.
-    #[error("{path} (`schema_registries.{name}.ca_file`) cannot be read", path = path.display())]
-    CaFile {
-        /// The registry.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The certificates are none, or TLS cannot be set up.
-    #[error("the client for schema registry {name} cannot be made; see `ca_file`")]
-    Tls {
+    /// There can be none.
+    #[error("no client can be made for schema registry {name}; see `schema_registries.{name}.ca_file`")]
+    Client {
         /// The registry.
         name: String,
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: ClientError,
     },
 }
 
@@ -109,21 +96,9 @@ impl Client {
         if base.cannot_be_a_base() {
             return Err(no_address());
         }
-        let tls = |source| RegistryError::Tls { name: name.to_owned(), source };
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("heroku-deprovisioner/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .timeout(settings.timeout.unsigned_abs());
-        if let Some(path) = &settings.ca_file {
-            let pem = std::fs::read(path).map_err(|source| RegistryError::CaFile {
-                name: name.to_owned(),
-                path: path.clone(),
-                source,
-            })?;
-            http = http.tls_certs_only(Certificate::from_pem_bundle(&pem).map_err(tls)?);
-        }
-        let http = http.build().map_err(tls)?;
+        let timeout = settings.timeout.unsigned_abs();
+        let http = web::client(timeout, settings.ca_file.as_deref())
+            .map_err(|source| RegistryError::Client { name: name.to_owned(), source })?;
         Ok(Self { http, base, settings: settings.clone() })
     }
 
@@ -245,18 +220,7 @@ impl Client {
     }
 
     fn unreached(&self, error: reqwest::Error) -> Failure {
-        if error.is_timeout() {
-            let within: Duration = self.settings.timeout.unsigned_abs();
-            return no_answer(&format!("no answer within {within:?}"));
-        }
-        let error = error.without_url();
-        let mut why = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            why.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        no_answer(&why)
+        no_answer(&web::no_answer(error, self.settings.timeout.unsigned_abs()))
     }
 }
 
