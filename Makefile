@@ -37,7 +37,7 @@ test:
 	@mkdir -p $(dir $(KAFKA_TESTS_LOG)) && : >$(KAFKA_TESTS_LOG) && : >$(CHAOS_TABLE)
 	@$(MAKE) --no-print-directory lint docs
 	cargo test --locked --all-features
-	@tests/histories/play 20000 1
+	@tests/histories/play 20000
 	@tests/kafka/table
 	@tests/kafka/count $(KAFKA)
 
