@@ -225,8 +225,11 @@ With --record the input is one JSON object with `key_utf8`, `headers` and one
 of `value_json`, `value_utf8`, `value_base64`, `value_null`; without it the
 input is the record's value alone. A configuration is needed with --source
 only; a value framed for the schema registry of that source is decoded by it, a
-text is read as decoded. `decided by`, `address at` and `day at` are the places
-in the record that it was read so for. Exits 65 when the record cannot be read.")]
+text is read as decoded; whom it names by an id alone its look-up is asked for.
+`decided by`, `address at` and `day at` are the places in the record that it
+was read so for; `matched by` are the addresses that count with the source's
+configuration. Exits 65 when the record cannot be read, and 69 when registry or
+look-up gives no answer.")]
 pub struct ExplainArgs {
     /// Read it as this source of the configuration would
     #[arg(long, value_name = "NAME", conflicts_with = "format")]

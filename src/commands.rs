@@ -14,6 +14,7 @@ pub mod explain;
 mod give;
 pub mod identities;
 mod kafka_access;
+mod look_up;
 pub mod man;
 pub mod offboard;
 mod order;

@@ -9,6 +9,7 @@
 //!   or of a wrong path, another person's record. The directory is asked again, less and less often, and the record waits.
 
 mod client;
+mod completion;
 mod google;
 mod graph;
 mod okta;
@@ -28,6 +29,7 @@ use tracing::{info, warn};
 
 pub use self::client::LookupError;
 use self::client::{Client, NoAnswer};
+pub use self::completion::{End, complete};
 use crate::config::{Lookup, LookupKind};
 use crate::engine::retry::RetryPolicy;
 use crate::model::Email;
@@ -200,6 +202,19 @@ impl Directory {
     /// Why not.
     pub async fn probe(&self) -> Result<(), String> {
         self.0.client.probe().await.map_err(|no_answer| no_answer.why)
+    }
+
+    /// Asks every question once; for one that is answered by nothing usable, why.
+    ///
+    /// # Errors
+    /// As [`probe`](Self::probe).
+    pub async fn ask(&self, questions: impl IntoIterator<Item = PersonRef>) -> Result<Answers, String> {
+        let mut answers = Answers::new();
+        for id in questions {
+            let answer = self.0.client.ask(&id).await.map_err(|no_answer| no_answer.why)?;
+            answers.insert(id, answer);
+        }
+        Ok(answers)
     }
 
     async fn answer(&self, id: PersonRef, anew: bool, progress: &Progress) -> (PersonRef, Answer) {

@@ -385,6 +385,13 @@ async fn an_order_is_followed_to_its_end_and_stands_in_the_cases() {
     let listed = office.desk.run(&["cases", "list", "--json", "--person", PRIYA]).await.json();
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["case_id"]), (1, &told["case_id"]));
 
+    let tagged = PRIYA.replace('@', "+heroku@");
+    let said = office.desk.run(&["cases", "list", "--person", &tagged]).await;
+    assert_eq!((said.code, said.out.as_str()), (0, "No cases.\n"));
+    office.desk.reconfigure("[people]", "[people]\nplus_tags = true");
+    let listed = office.desk.run(&["cases", "list", "--json", "--person", &tagged]).await.json();
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["case_id"]), (1, &told["case_id"]));
+
     let prefix = &held["case_id"].as_str().unwrap()[..8];
     let said = office.desk.run(&["cases", "show", prefix]).await;
     said.fits_a_terminal();

@@ -35,7 +35,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("web", ""),
     ("registry", "trouble web engine sources config clock"),
     ("jwks", "trouble web sources config clock"),
-    ("lookup", "trouble web model engine config"),
+    ("lookup", "trouble web model engine sources config"),
     ("kafka", "model engine sources wire config clock crash telemetry trouble registry jwks lookup"),
     ("http", "model engine config clock telemetry status"),
     // A Heroku of its own; it shares the words, nothing else.

@@ -23,7 +23,7 @@ use crate::engine::record::StateRecord;
 use crate::exit::Exit;
 use crate::kafka;
 use crate::model::outcome::{CaseClosed, Outcome, OutcomeKind};
-use crate::model::{CaseId, Email, PersonId};
+use crate::model::{AddressRules, CaseId, Email, PersonId};
 use crate::wire::read_outcome;
 
 /// Runs `cases`.
@@ -39,7 +39,7 @@ pub fn run(
     let config = Config::load(file, environment)?;
     let topics = OwnTopics::of(&config)?;
     match command {
-        CasesCommand::List(args) => list(args, &topics, out),
+        CasesCommand::List(args) => list(args, &topics, &config.people.address_rules(), out),
         CasesCommand::Show(args) => show(args, &topics, out),
         CasesCommand::Approve(args) => decide::approve(args, &topics, environment, out),
         CasesCommand::Enforce(args) => decide::enforce(args, &topics, environment, out),
@@ -88,24 +88,24 @@ impl Register {
     }
 
     /// Those that are asked for, the oldest first; closed ones behind the others.
-    fn chosen(&self, args: &CasesListArgs) -> anyhow::Result<Vec<&Known>> {
+    fn chosen(&self, args: &CasesListArgs, rules: &AddressRules) -> anyhow::Result<Vec<&Known>> {
         let address = args.person.as_deref().map(order::address).transpose()?;
         let mut chosen: Vec<&Known> = self
             .cases
             .values()
             .filter(|case| args.state.is_none_or(|state| case.state() == state))
-            .filter(|case| address.as_ref().is_none_or(|address| self.is_about(case, address)))
+            .filter(|case| address.as_ref().is_none_or(|address| self.is_about(case, address, rules)))
             .collect();
         chosen.sort_by_key(|case| (case.state() == CaseState::Closed, case.since(), case.id()));
         Ok(chosen)
     }
 
-    fn is_about(&self, case: &Known, address: &Email) -> bool {
+    fn is_about(&self, case: &Known, address: &Email, rules: &AddressRules) -> bool {
         let named = match case {
-            Known::Open(case) => case.addresses.contains(address),
+            Known::Open(case) => rules.holds(&case.addresses, address),
             Known::Closed(_) => false,
         };
-        named || self.people.get(&case.person()).is_some_and(|person| person.addresses.contains(address))
+        named || self.people.get(&case.person()).is_some_and(|person| rules.holds(&person.addresses, address))
     }
 
     /// The one whose id begins like this.
@@ -159,10 +159,10 @@ pub(super) fn is_held(case: &Case) -> bool {
     !case.holds.is_empty() || matches!(case.phase, Phase::Parked)
 }
 
-fn list(args: &CasesListArgs, topics: &OwnTopics, out: &mut dyn Write) -> anyhow::Result<Exit> {
+fn list(args: &CasesListArgs, topics: &OwnTopics, rules: &AddressRules, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let register = Register::read(topics)?;
     let views: Vec<CaseView> =
-        register.chosen(args)?.into_iter().map(|case| CaseView::of(case, &register, None)).collect();
+        register.chosen(args, rules)?.into_iter().map(|case| CaseView::of(case, &register, None)).collect();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&views)?)?;
     } else {

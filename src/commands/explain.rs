@@ -1,5 +1,5 @@
 //! `explain`: offline, and without a configuration unless a source is named. Only the schema registry of a source is asked,
-//! when a record names a schema of it.
+//! when a record names a schema of it, and its look-up, when a record names somebody by an id alone.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -7,14 +7,15 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use super::schema;
+use super::{look_up, schema};
 use crate::cli::ExplainArgs;
 use crate::clock;
 use crate::config::{Config, Environment};
 use crate::exit::Exit;
-use crate::sources::explain::{Holds, Question, Readable, answer, wanted};
+use crate::service;
+use crate::sources::explain::{Aside, Holds, Question, Readable, answer, answer_with, wanted};
 use crate::sources::record_file::SUFFIX;
-use crate::sources::{Rules, VALUE_BYTES_MAX};
+use crate::sources::{Reading, Rules, VALUE_BYTES_MAX, Verdict};
 
 /// Most bytes that are read: a record as JSON may be several times as long as the longest value accepted.
 const FILE_BYTES_MAX: u64 = 8 * VALUE_BYTES_MAX as u64;
@@ -45,7 +46,11 @@ pub fn run(
         (Some(config), Some(id)) => schema::ask(config, &rules.name, id)?,
         (Some(_) | None, _) => None,
     };
-    let answer = answer(&Question { schema: schema.as_deref(), ..question });
+    let question = Question { schema: schema.as_deref(), ..question };
+    let answer = match &config {
+        Some(config) => answer_with(&question, |readings| asides(readings, config, &rules.name))?,
+        None => answer(&question),
+    };
     if args.json {
         writeln!(out, "{}", answer.json())?;
     } else {
@@ -74,6 +79,20 @@ fn rules(
     };
     let rules = source.rules_offline();
     Ok((Some(config), rules))
+}
+
+/// What a source's look-up and the installation's own rules for addresses add.
+fn asides(readings: &mut [Reading], config: &Config, source: &str) -> anyhow::Result<Vec<Aside>> {
+    let looked_up = look_up::complete_by(readings, config, source)?;
+    let policy = service::policy(config);
+    let aside = |(reading, looked_up): (&Reading, _)| {
+        let Verdict::Event(event) = &reading.verdict else { return Aside { looked_up, matched_by: None } };
+        let change = event.identity_change.iter().flat_map(|change| [&change.from, &change.to]);
+        let counts = event.subject.work_addresses().chain(change).filter(|email| policy.is_company(email));
+        let matched_by = counts.map(|email| policy.addresses.canonical(email).into_owned()).collect();
+        Aside { looked_up, matched_by: Some(matched_by) }
+    };
+    Ok(readings.iter().zip(looked_up).map(aside).collect())
 }
 
 fn bytes(file: &Path) -> io::Result<Vec<u8>> {

@@ -6,7 +6,7 @@ use super::Engine;
 use super::case::{Case, Dated, Digest, Opening, Phase, case_id, cause};
 use super::identity::engagement_key;
 use super::policy::OnSuspended;
-use crate::model::event::{Action, Address, AddressKind, Normalised, PersonEvent, SourceRef};
+use crate::model::event::{Action, Normalised, PersonEvent, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode};
 use crate::model::{CaseId, PersonId};
 
@@ -269,10 +269,9 @@ impl Engine {
     fn examine(&mut self, now: Timestamp, id: CaseId, normalised: &Normalised) {
         let event = &normalised.event;
         let nowhere = self.cases[&id].addresses.is_empty();
-        let of_work = |address: &&Address| address.kind != AddressKind::Personal;
-        let mut stated = event.subject.emails.iter().filter(of_work).peekable();
+        let mut stated = event.subject.work_addresses().peekable();
         // One that is somebody else's by now says nothing about whose company it is.
-        if nowhere && stated.peek().is_some() && stated.all(|address| !self.policy.is_company(&address.value)) {
+        if nowhere && stated.peek().is_some() && stated.all(|email| !self.policy.is_company(email)) {
             let summary = "Refused: none of the person's addresses is in a company domain.";
             self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
             return;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::naming::new_key;
 use super::policy::Policy;
-use crate::model::event::{Action, AddressKind, PersonEvent, SourceRef};
+use crate::model::event::{Action, PersonEvent, SourceRef};
 use crate::model::{AddressRules, Email, PersonId, SubjectKey};
 
 /// Event ids remembered for each person.
@@ -279,9 +279,8 @@ impl Identities {
     /// `effective` is when the event takes effect, as far as its date is known.
     pub fn recognise(&mut self, event: &PersonEvent, effective: Option<Timestamp>, policy: &Policy) -> Recognised {
         let key = &event.subject.person_key;
-        let stated = || event.subject.emails.iter().filter(|address| address.kind != AddressKind::Personal);
-        let mut company: Vec<Email> =
-            stated().map(|address| address.value.clone()).filter(|email| policy.is_company(email)).collect();
+        let stated = event.subject.work_addresses();
+        let mut company: Vec<Email> = stated.filter(|email| policy.is_company(email)).cloned().collect();
         let change = event.identity_change.as_ref();
         let rules = &*policy.addresses;
         company.extend(change.map(|change| change.to.clone()).filter(|email| policy.is_company(email)));
@@ -334,7 +333,7 @@ impl Identities {
         company.retain(|email| {
             match self.owner(email, rules) {
                 Some(owner) if owner != id && !alike(self, owner) => {
-                    if self.is_old_news(id, owner, email, event, rules) {
+                    if event.synthetic || self.is_old_news(id, owner, email, event, rules) {
                         found.disputed = true;
                         return false;
                     }

@@ -8,7 +8,6 @@
 //!   its partition waits (`waiting`).
 
 mod figures;
-mod people;
 mod reading;
 mod start;
 mod waiting;

@@ -216,6 +216,11 @@ impl Subject {
             display_name: None,
         }
     }
+
+    /// The addresses by which they may be found: all but their personal ones.
+    pub fn work_addresses(&self) -> impl Iterator<Item = &Email> {
+        self.emails.iter().filter(|address| address.kind != AddressKind::Personal).map(|address| &address.value)
+    }
 }
 
 /// One address of a person.

@@ -1,7 +1,8 @@
 //! How a record would be read, for people: the pure part of `explain`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -66,6 +67,8 @@ pub struct Explanation {
     pub kind: Option<Decision>,
     /// Whom it names.
     pub subject: Named,
+    /// Which of the addresses count, in the form that does, as the configuration says; none = nobody knows it.
+    pub matched_by: Option<BTreeSet<Email>>,
     /// When it takes effect; none = the event does not say on which day.
     #[serde(serialize_with = "with_milliseconds")]
     pub effective_at: Option<Timestamp>,
@@ -159,19 +162,45 @@ pub fn wanted(question: &Question<'_>) -> Option<SchemaId> {
     with_record(question, |record| schema_of(record, &rules)).ok().flatten()
 }
 
+/// What is known of an element besides what the record says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Aside {
+    /// What a look-up said.
+    pub looked_up: Option<String>,
+    /// As [`Explanation::matched_by`].
+    pub matched_by: Option<BTreeSet<Email>>,
+}
+
 /// Explains a file, with what in it decided.
 pub fn answer(question: &Question<'_>) -> Answer {
+    answer_with(question, |_| Ok::<_, Infallible>(Vec::new())).unwrap_or_else(|never| match never {})
+}
+
+/// As [`answer`], after `look` has completed what was read and said what it knows of each element.
+///
+/// # Errors
+/// Those of `look`.
+pub fn answer_with<E>(
+    question: &Question<'_>,
+    look: impl FnOnce(&mut [Reading]) -> Result<Vec<Aside>, E>,
+) -> Result<Answer, E> {
     let rules = rules_of(question);
     let answer = with_record(question, |record| {
-        let mut answer = rows(record, &rules, question.schema, question.now);
+        let mut readings = read_with(record, &rules, question.schema, Thoroughness::Full);
+        let asides = look(&mut readings)?;
+        let mut answer = rows(record, readings, &rules, question.now);
         for (row, grounds) in answer.rows.iter_mut().zip(grounds_of(record, &rules, question.schema)) {
             row.decided_by = grounds;
         }
-        answer
+        for (row, Aside { looked_up, matched_by }) in answer.rows.iter_mut().zip(asides) {
+            row.matched_by = matched_by;
+            row.reason.extend(looked_up.iter().flat_map(|said| ["; ", said]));
+        }
+        Ok(answer)
     });
     answer.unwrap_or_else(|error| {
         let reject = Reject::new(RejectCode::MalformedJson, error.to_string());
-        Answer { rows: vec![refused(String::new(), &reject)] }
+        Ok(Answer { rows: vec![refused(String::new(), &reject)] })
     })
 }
 
@@ -210,11 +239,10 @@ fn with_record<T>(question: &Question<'_>, then: impl FnOnce(&Record<'_>) -> T) 
 
 /// Explains a record, without looking for what in it decided, which takes many readings.
 pub fn explain(record: &Record<'_>, rules: &Rules, now: Timestamp) -> Answer {
-    rows(record, rules, None, now)
+    rows(record, read_with(record, rules, None, Thoroughness::Full), rules, now)
 }
 
-fn rows(record: &Record<'_>, rules: &Rules, schema: Option<&Schema>, now: Timestamp) -> Answer {
-    let readings = read_with(record, rules, schema, Thoroughness::Full);
+fn rows(record: &Record<'_>, readings: Vec<Reading>, rules: &Rules, now: Timestamp) -> Answer {
     let mut rows: Vec<Explanation> = readings.into_iter().map(|reading| row(reading, rules, now)).collect();
     let signed = record.value.and_then(Compact::of).is_some() && matches!(rules.tokens.trust, Trust::Unchecked);
     for row in rows.iter_mut().filter(|row| signed && row.decision != Decision::Reject) {
@@ -232,6 +260,7 @@ fn row(reading: Reading, rules: &Rules, now: Timestamp) -> Explanation {
             decision: Decision::Ignore,
             kind: None,
             subject: about.as_ref().map(|about| named(&about.subject)).unwrap_or_default(),
+            matched_by: None,
             effective_at: None,
             event_id: about.and_then(|about| about.event_id),
             reason: reason.into_owned(),
@@ -247,6 +276,7 @@ fn refused(element: String, reject: &Reject) -> Explanation {
         decision: Decision::Reject,
         kind: None,
         subject: Named::default(),
+        matched_by: None,
         effective_at: None,
         event_id: None,
         reason: format!("{}: {}", reject.code.as_str(), reject.detail),
@@ -278,6 +308,7 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
         decision,
         kind: Some(kind),
         subject,
+        matched_by: None,
         effective_at,
         event_id: Some(event.source.event_id.clone()),
         reason: format!("{}: {meaning}{}", event.source.event_type, if event.level { A_LEVEL } else { "" }),
@@ -333,6 +364,11 @@ impl Answer {
             wrap(&mut text, "", &format!("{element}: {}{kind}", row.decision.as_str()));
             for address in &row.subject.addresses {
                 wrap(&mut text, "address", address.expose());
+            }
+            if let Some(matched) = row.matched_by.as_ref().filter(|_| !row.subject.addresses.is_empty()) {
+                let matched: Vec<&str> = matched.iter().map(Email::expose).collect();
+                let none = || "none of them: no address of people.company_domains".to_owned();
+                wrap(&mut text, "matched by", &if matched.is_empty() { none() } else { matched.join(", ") });
             }
             for (name, id) in &row.subject.ids {
                 wrap(&mut text, "id", &format!("{name} {id}"));

@@ -13,7 +13,8 @@ fn check(bench: &Bench, prefix: &str, topic: &str) -> (Option<i32>, Vec<Value>) 
     let folder = tempfile::tempdir().unwrap();
     let config = format!(
         "config_version = 1\n[heroku]\napi_url = \"http://127.0.0.1:1\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
-         prefix = \"{prefix}\"\ncreate_topics = false\n[schema_registries.main]\nurl = \"http://127.0.0.1:1\"\n[people]\ncompany_domains = [\"larkspur.example\"]\n\
+         prefix = \"{prefix}\"\ncreate_topics = false\n[schema_registries.main]\nurl = \"http://127.0.0.1:1\"\n\
+         [lookups.it]\nkind = \"scim\"\nurl = \"http://127.0.0.1:1\"\n[people]\ncompany_domains = [\"larkspur.example\"]\n\
          [[sources]]\nname = \"hr\"\ntopic = \"{topic}\"\nformat = \"canonical\"\ntenant = \"larkspur\"\n",
         bench.bootstrap_servers()
     );
@@ -22,6 +23,7 @@ fn check(bench: &Bench, prefix: &str, topic: &str) -> (Option<i32>, Vec<Value>) 
         .args(["check", "--json"])
         .current_dir(folder.path())
         .env_clear()
+        .env("HEROKU_DEPROVISIONER__LOOKUPS__IT__TOKEN", "t0ken")
         .output()
         .unwrap();
     let findings = serde_json::from_slice(&output.stdout);
@@ -55,6 +57,9 @@ fn check_tries_every_right_and_disturbs_nobody() {
     let registry = about(&findings, "schema registry main");
     assert!(registry.len() == 1 && registry[0].0 == "wrong", "{registry:?}");
     assert!(registry[0].1.starts_with("http://127.0.0.1:1: "), "{registry:?}");
+    let directory = about(&findings, "look-up it");
+    assert!(directory.len() == 1 && directory[0].0 == "wrong", "{directory:?}");
+    assert!(directory[0].1.starts_with("http://127.0.0.1:1: "), "{directory:?}");
     assert_eq!(
         about(&findings, "heroku"),
         [("wrong", "no Heroku token: set heroku.token_file, or the variable HEROKU_API_KEY")]

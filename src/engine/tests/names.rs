@@ -150,6 +150,19 @@ fn a_test_event_renames_nobody() {
     assert!(story.heroku.members[&1].iter().any(|(known, _)| *known == 1));
 }
 
+#[test]
+fn a_test_event_takes_no_address_from_its_owner() {
+    let mut story = Story::new(policy());
+    let now = story.now;
+    story.tells("hr", 1, "e1", Action::Cancel, None, now - minutes(9));
+    let claim = event("hr:larkspur:2", "e2", email(1).expose());
+    hears(&mut story, PersonEvent { synthetic: true, occurred_at: now, ..claim });
+    assert_eq!(story.reasons(), [HoldReason::AccountChanged].into());
+    story.tells("hr", 1, "e3", Action::Deprovision, None, now + minutes(1));
+    story.passes(minutes(5));
+    assert!(!story.heroku.members[&1].iter().any(|(known, _)| *known == 1));
+}
+
 /// Also where the name is no address of the company, which would have changed hands as such.
 #[test]
 fn what_comes_late_by_a_name_that_was_somebody_elses_is_said_of_them() {

@@ -7,13 +7,13 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tracing::{info, warn};
 
 use super::figures::SourceFigures;
-use super::people::{self, End};
 use super::waiting::{Found, Need, Seen, Wanted};
 use super::{Intake, IntakeSource};
 use crate::clock;
 use crate::kafka::delivery::{Deliveries, Target, headers};
 use crate::kafka::digest;
 use crate::kafka::names::PARTITION;
+use crate::lookup::{End, complete};
 use crate::model::event::{Normalised, Origin};
 use crate::sources::{self, Header, Reading, Record, Rules, Verdict};
 use crate::telemetry::trace::{self, TRACEPARENT};
@@ -100,7 +100,7 @@ impl<'a> Desk<'a> {
         let mut looked_up = BTreeSet::new();
         if let Some(directory) = &source.directory {
             let answers = seen.as_ref().and_then(|seen| seen.people.as_deref());
-            match people::complete(&mut readings, directory, answers) {
+            match complete(&mut readings, directory, answers) {
                 Ok(ends) => {
                     for (element, end) in ends {
                         self.intake.metrics.looked_up(&source.rules.name, end.as_str());

@@ -206,7 +206,7 @@ impl Humans {
                     if number == word.replaces {
                         continue;
                     }
-                    if self.all[human].lost.contains(&number) || old_news {
+                    if self.all[human].lost.contains(&number) || old_news || word.synthetic {
                         disputed = true;
                         continue;
                     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::lookup::{Answer, Answers, Directory, PersonRef, Told};
+use super::{Answer, Answers, Directory, PersonRef, Told};
 use crate::model::event::{Action, AddressKind, PersonEvent};
 use crate::sources::{Reading, Verdict};
 
 /// What came of looking a person up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
     /// The directory told addresses; the event has them now.
     Found,
     /// It knows the person, and no address that is the company's to give.
@@ -21,7 +21,7 @@ pub(super) enum End {
 
 impl End {
     /// As it stands in the metric's label.
-    pub(super) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Found => "found",
             Self::NoAddress => "no_address",
@@ -36,7 +36,7 @@ impl End {
 ///
 /// # Errors
 /// The questions of which some have no answer yet; the readings are as they were.
-pub(super) fn complete(
+pub fn complete(
     readings: &mut [Reading],
     directory: &Directory,
     answers: Option<&Answers>,
