@@ -29,6 +29,7 @@ pub mod record;
 pub mod rehearsal;
 pub mod retry;
 pub mod revocation;
+pub mod statements;
 pub mod verification;
 mod work;
 

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::case::{Case, Dated, Digest, Opening, Phase, case_id, cause};
-use super::identity::engagement_key;
 use super::policy::OnSuspended;
+use super::statements::engagement_key;
 use crate::model::event::{Action, Normalised, PersonEvent, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode};
 use crate::model::{CaseId, PersonId};

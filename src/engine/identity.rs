@@ -5,20 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::naming::new_key;
 use super::policy::Policy;
+use super::statements::{Engagement, Statement, Stay};
 use crate::model::event::{Action, PersonEvent, SourceRef};
+
 use crate::model::{AddressRules, Email, PersonId, SubjectKey};
 
 /// Event ids remembered for each person.
 pub(super) const EVENTS_REMEMBERED: usize = 32;
-
-/// How far back the day may lie by which a source that states what is makes itself heard, when it speaks of somebody
-/// for the first time: whoever left longer ago is history, and a table is full of them.
-const NEWS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// One human.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,55 +66,6 @@ pub struct SpokenOf {
     pub last: Timestamp,
 }
 
-/// The newest thing that a source said about a person.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Statement {
-    /// The source's own time.
-    pub at: Timestamp,
-    /// The source's own position.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sequence: Option<String>,
-    /// When the person leaves by it; absent = it says nothing of that, or that they stay.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leaves_at: Option<Timestamp>,
-    /// Since when the source says so, if it has said it again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
-}
-
-impl Statement {
-    /// Whether a statement of what is, by which the person leaves at `leaves_at`, says nothing new.
-    fn is_repeated_by(&self, event: &PersonEvent, leaves_at: Option<Timestamp>) -> bool {
-        match event.action {
-            Action::Cancel => self.leaves_at.is_none(),
-            Action::Deprovision if event.effective.is_none() => {
-                self.leaves_at.is_some_and(|known| known <= event.occurred_at)
-            }
-            Action::Deprovision | Action::Schedule => self.leaves_at == leaves_at,
-            Action::Suspend | Action::IdentityUpdate => false,
-        }
-    }
-}
-
-/// A statement that somebody stays.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stay {
-    /// The source's own time.
-    pub at: Timestamp,
-    /// Who said it.
-    pub stated_by: SourceRef,
-}
-
-/// The newest thing that was said of one employment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Engagement {
-    /// When it ends; absent = it goes on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ends: Option<Timestamp>,
-    /// Who said it.
-    pub stated_by: SourceRef,
-}
-
 impl Person {
     /// Somebody of whom nothing is known.
     pub(super) fn new(id: PersonId) -> Self {
@@ -135,39 +84,6 @@ impl Person {
             events: VecDeque::new(),
             merged_into: None,
         }
-    }
-
-    /// What speaks against a departure from `engagement` that was stated at `stated`: a later statement that the person
-    /// stays, or another employment that goes on after `at`. Whoever leaves without a word of which employment leaves all.
-    pub fn remains_because(
-        &self,
-        engagement: Option<&str>,
-        stated: Timestamp,
-        at: Timestamp,
-    ) -> Option<(&SourceRef, &'static str)> {
-        if let Some(stay) = self.stays.as_ref().filter(|stay| stated < stay.at) {
-            return Some((&stay.stated_by, "a source said later that the person stays"));
-        }
-        let goes_on = |known: &&Engagement| known.ends.is_none_or(|ends| at < ends);
-        let other = self.others(engagement?).find(goes_on)?;
-        Some((&other.stated_by, "another engagement of the person goes on"))
-    }
-
-    /// Whether some of these sources says that the person has left by `now`, and nobody has said anything else since.
-    pub fn has_left(&self, sources: &BTreeSet<String>, now: Timestamp) -> bool {
-        let newest = |left: bool| {
-            let says = |(source, it): &(&String, &Statement)| {
-                it.leaves_at.is_some_and(|at| at <= now) == left && (!left || sources.contains(*source))
-            };
-            self.statements.iter().filter(says).map(|(_, it)| it.since.unwrap_or(it.at)).max()
-        };
-        newest(true) > newest(false)
-    }
-
-    /// The newest thing that one of these sources said.
-    pub(super) fn newest_of(&self, sources: &BTreeSet<String>) -> Option<&Statement> {
-        let theirs = self.statements.iter().filter(|(source, _)| sources.contains(*source));
-        theirs.map(|(_, statement)| statement).max_by_key(|it| it.since.unwrap_or(it.at))
     }
 
     /// Whether a source calls them so no longer.
@@ -189,16 +105,6 @@ impl Person {
         let known = self.spoken_of.unwrap_or(SpokenOf { first: at, last: at });
         self.spoken_of = Some(SpokenOf { first: known.first.min(at), last: known.last.max(at) });
     }
-
-    fn others(&self, engagement: &str) -> impl Iterator<Item = &Engagement> {
-        self.engagements.iter().filter(move |(id, _)| *id != engagement).map(|(_, known)| known)
-    }
-}
-
-/// The employment that an event speaks of, among those of all sources.
-pub fn engagement_key(event: &PersonEvent) -> Option<String> {
-    let id = event.subject.engagement_id.as_ref()?;
-    Some(format!("{}:{}:{id}", event.source.system, event.source.tenant))
 }
 
 /// Everybody known, and the names that lead to them.
@@ -258,23 +164,7 @@ pub(super) fn namespace(key: &SubjectKey) -> Option<&str> {
     Some(&key.0[..=second])
 }
 
-/// Whether an event names the day, and that is no history.
-fn names_a_day(event: &PersonEvent, day: Option<Timestamp>) -> bool {
-    event.effective.is_some() && day.is_some_and(|day| event.occurred_at.duration_since(day) <= NEWS)
-}
-
 impl Identities {
-    /// Whether somebody of whom nothing is known is said to have left before, or nobody knows when. A table is full of
-    /// those; not even their names are learned, which may be somebody else's by now.
-    pub fn is_history(&self, event: &PersonEvent, effective: Option<Timestamp>) -> bool {
-        let has_left = match event.action {
-            Action::Deprovision => true,
-            Action::Schedule | Action::Suspend | Action::Cancel | Action::IdentityUpdate => false,
-        };
-        let known = self.called(&event.subject.person_key, event.occurred_at).is_some();
-        event.level && has_left && !known && !names_a_day(event, effective)
-    }
-
     /// Finds or founds the person that an event names, and learns what it says about them.
     /// `effective` is when the event takes effect, as far as its date is known.
     pub fn recognise(&mut self, event: &PersonEvent, effective: Option<Timestamp>, policy: &Policy) -> Recognised {
@@ -385,68 +275,7 @@ impl Identities {
             if person.events.len() > EVENTS_REMEMBERED {
                 person.events.pop_front();
             }
-        }
-        // A change of names says nothing about staying or leaving, so it makes no such statement old.
-        let of_names = match event.action {
-            Action::IdentityUpdate => true,
-            Action::Deprovision | Action::Suspend | Action::Schedule | Action::Cancel => false,
-        };
-        // Nor does a test.
-        if of_names || event.synthetic {
-            return found;
-        }
-        // What is said of one employment makes nothing old that is said of another.
-        let source = format!("{}:{}", event.source.system, event.source.tenant);
-        let engagement = engagement_key(event);
-        let spoken_of = engagement.as_ref().unwrap_or(&source);
-        found.stale = [&source, spoken_of].into_iter().filter_map(|of| person.statements.get(of)).any(|newest| {
-            event.occurred_at < newest.at
-                || (event.occurred_at == newest.at && newest.sequence.is_some() && event.sequence < newest.sequence)
-        });
-        if found.stale {
-            return found;
-        }
-        let leaves_at = match event.action {
-            Action::Deprovision | Action::Schedule => effective,
-            // Who is suspended has not come back, and a day that was told holds.
-            Action::Suspend => {
-                person.statements.get(spoken_of).map_or(Some(event.occurred_at), |known| known.leaves_at)
-            }
-            Action::Cancel | Action::IdentityUpdate => None,
-        };
-        let known = person.statements.get(spoken_of);
-        // Of somebody not heard of before it is not known whether anything changed, unless the day is named.
-        let repeated = |known: &Statement| known.is_repeated_by(event, leaves_at);
-        found.unchanged = event.level && known.map_or_else(|| !names_a_day(event, leaves_at), repeated);
-        let since = known.filter(|_| found.unchanged).map(|known| known.since.unwrap_or(known.at));
-        let statement = Statement { at: event.occurred_at, sequence: event.sequence.clone(), leaves_at, since };
-        person.statements.insert(spoken_of.clone(), statement);
-        if found.unchanged {
-            if let Some(engagement) = engagement {
-                let known = Engagement { ends: leaves_at, stated_by: event.source.clone() };
-                person.engagements.entry(engagement).or_insert(known);
-            }
-            return found;
-        }
-        let ends = match event.action {
-            Action::Cancel => None,
-            Action::Deprovision | Action::Schedule => effective,
-            // Not an end, and of names nothing comes here.
-            Action::Suspend | Action::IdentityUpdate => {
-                found.overruled =
-                    person.remains_because(None, event.occurred_at, Timestamp::MAX).map(|(by, why)| (by.clone(), why));
-                return found;
-            }
-        };
-        if let Some(engagement) = &engagement {
-            person.engagements.insert(engagement.clone(), Engagement { ends, stated_by: event.source.clone() });
-            found.leaves_at = effective.max(person.others(engagement).filter_map(|other| other.ends).max());
-        }
-        if event.action != Action::Cancel {
-            let because = person.remains_because(engagement.as_deref(), event.occurred_at, Timestamp::MAX);
-            found.overruled = because.map(|(by, why)| (by.clone(), why));
-        } else if person.stays.as_ref().is_none_or(|known| known.at < event.occurred_at) {
-            person.stays = Some(Stay { at: event.occurred_at, stated_by: event.source.clone() });
+            person.is_said(event, effective, &mut found);
         }
         found
     }
@@ -566,23 +395,6 @@ mod tests {
         renamed.occurred_at = "2026-05-30T00:00:00Z".parse().unwrap();
         them.recognise(&renamed, None, &policy());
         assert!(!them.recognise(&event("okta:larkspur:1", "e2", "a@larkspur.example"), None, &policy()).stale);
-    }
-
-    #[test]
-    fn what_is_told_again_was_said_when_it_was_told_first() {
-        let mut them = Identities::default();
-        let mut told = |key: &str, day: &str, action, level| {
-            let mut event = event(key, day, "a@larkspur.example");
-            (event.action, event.level, event.occurred_at) = (action, level, day.parse().unwrap());
-            let found = them.recognise(&event, Some(event.occurred_at), &policy());
-            let sources = ["db", "hr"].map(|system| format!("{system}:larkspur")).into();
-            let left = them.people[&found.person].has_left(&sources, "2026-06-01T00:00:00Z".parse().unwrap());
-            (found.unchanged, left)
-        };
-        assert_eq!(told("db:larkspur:1", "2026-05-01T00:00:00Z", Action::Cancel, true), (true, false));
-        assert_eq!(told("hr:larkspur:9", "2026-05-02T00:00:00Z", Action::Deprovision, false), (false, true));
-        assert_eq!(told("db:larkspur:1", "2026-05-03T00:00:00Z", Action::Cancel, true), (true, true));
-        assert_eq!(told("db:larkspur:1", "2026-05-04T00:00:00Z", Action::Cancel, false), (false, false));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::story::{Story, at, email, minutes};
 use crate::engine::fixtures::{event, policy};
 use crate::model::event::Action;
-use crate::model::outcome::{CaseResult, OutcomeKind};
+use crate::model::outcome::{CaseResult, HoldReason, OutcomeKind};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -71,6 +71,47 @@ fn a_day_that_is_named_counts_and_is_taken_back_by_its_absence() {
     story.passes(DAY * 2);
     assert_eq!(story.results(), [CaseResult::Cancelled]);
     assert!(story.heroku.removals.is_empty());
+}
+
+/// Whoever is to leave on a day that nobody knows does not stay, and is told of once.
+#[test]
+fn a_day_that_is_missing_is_a_change_in_both_directions() {
+    for stays_before in [true, false] {
+        let mut story = Story::new(policy());
+        if stays_before {
+            shows(&mut story, Action::Cancel, None);
+        }
+        shows(&mut story, Action::Schedule, None);
+        assert_eq!(story.reasons(), [HoldReason::UnknownDate].into(), "{stays_before}");
+        shows(&mut story, Action::Schedule, None);
+        shows(&mut story, Action::Cancel, None);
+        assert_eq!(story.results(), [CaseResult::Cancelled]);
+        shows(&mut story, Action::Schedule, None);
+        let day = story.now + DAY;
+        shows(&mut story, Action::Schedule, Some(day));
+        story.passes(DAY * 2);
+        assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Cancelled, CaseResult::Removed]);
+    }
+}
+
+/// Two rows of one moment, and the first of them comes again.
+#[test]
+fn a_record_that_comes_again_is_no_change() {
+    let mut story = Story::new(policy());
+    let row = |id: &str, action, story: &Story| {
+        let mut event = event("db:larkspur:1", id, email(1).expose());
+        (event.action, event.occurred_at, event.level) = (action, story.now, true);
+        event
+    };
+    let first = row("e1", Action::Cancel, &story);
+    story.hears(first.clone());
+    story.hears(row("e2", Action::Deprovision, &story));
+    story.hears(first);
+    story.dies_after_a_turn();
+    let earlier = story.now - minutes(5);
+    story.tells("hr", 1, "e3", Action::Deprovision, None, earlier);
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::Removed]);
 }
 
 /// Somebody said in between that the person stays; the row that still says otherwise is no newer word.

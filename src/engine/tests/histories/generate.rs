@@ -1,24 +1,51 @@
 //! The steps of a seed.
 
+use std::collections::BTreeSet;
+
 use super::chance::Chance;
 use super::lists::Lie;
-use super::step::{Change, Fault, Mood, Order, Plan, Point, Step, When, Word};
+use super::setup::Setup;
+use super::step::{Change, Fault, Mood, Order, Plan, Point, STATES_WHAT_IS, Step, When, Word};
 use super::world::{CHIEF, HIRED, LEAVERS, LOOKALIKES, ME, PRIVATE, Place, RENAMED, TEAMS};
 use crate::model::event::Action;
 use crate::model::world::Reply;
 
 const HOUR: u32 = 3600;
 
-pub(super) fn steps(seed: u64) -> Vec<Step> {
-    let mut chance = Chance::new(seed, 2);
+/// Ids of the first rows are above those of all other events.
+const ROWS: u16 = 1_000;
+
+pub(super) fn steps(setup: &Setup) -> Vec<Step> {
+    let mut chance = Chance::new(setup.seed, 2);
     let count = chance.within(18, 45);
     let mut steps = Vec::new();
     // Most histories are about a few people, so that what is said of them meets.
     let about: Vec<u8> = (0..chance.within(2, 5)).map(|_| someone(&mut chance)).collect();
+    if setup.states_what_is {
+        let mut chance = Chance::new(setup.seed, 3);
+        let known = about.iter().collect::<BTreeSet<_>>().into_iter().filter(|_| chance.percent(75));
+        steps.extend(known.map(|person| Step::Say(row(*person))));
+    }
     for number in 0..count {
         steps.push(step(&mut chance, &about, number as u16));
     }
     steps
+}
+
+/// Somebody stands in the table when it is read first.
+fn row(subject: u8) -> Word {
+    Word {
+        id: ROWS + u16::from(subject),
+        source: STATES_WHAT_IS,
+        subject,
+        address: if subject > HIRED { subject - HIRED } else { subject },
+        replaces: 0,
+        action: Action::Cancel,
+        when: When::AsStated,
+        ago: HOUR,
+        urgent: false,
+        synthetic: false,
+    }
 }
 
 fn someone(chance: &mut Chance) -> u8 {

@@ -451,7 +451,7 @@ impl Judge {
             let source = |said: &Said| crate::engine::case::case_id(&said.event.source) == id;
             let founder = match old {
                 Some(old) => self.cases[&old].founder,
-                None => match events.iter().position(source) {
+                None => match (0..events.len()).find(|place| source(&events[*place]) && self.humans.heard_of(*place)) {
                     Some(place) => place,
                     None => return broken(REASON, format!("case {id} was opened by nobody's word")),
                 },

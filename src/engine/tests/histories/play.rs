@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::judge::{Intends, Judge, Looks, Order as Obeyed, Violation};
 use super::setup::Setup;
-use super::step::{Change, NAMES_BY_ADDRESS, OBSERVING, Order, Plan, Point, SOURCES, Step, When, Word};
+use super::step::{Change, NAMES_BY_ADDRESS, OBSERVING, Order, Plan, Point, SOURCES, STATES_WHAT_IS, Step, When, Word};
 use super::tally::Tally;
 use super::wire::{Asked, Wire};
 use super::world::{HIRED, Heroku, LEFT_OVER, RENAMED, address};
@@ -235,7 +235,7 @@ impl History {
             synthetic: word.synthetic,
             resolved: word.address > 0,
             urgent: word.urgent,
-            level: false,
+            level: self.setup.states_what_is && word.source == STATES_WHAT_IS,
         }
     }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::chance::Chance;
 use super::lists::Sight;
-use super::step::{NAMES_BY_ADDRESS, SOURCES};
+use super::step::{NAMES_BY_ADDRESS, SOURCES, STATES_WHAT_IS};
 use super::world::{CHIEF, Heroku, LEAVERS, LOOKALIKES, ME, PROTECTED, PSEUDO, Place, TEAMS, address};
 use crate::engine::fixtures;
 use crate::engine::policy::{OnReappeared, OnSuspended, Policy, SourcePolicy, Timing};
@@ -23,6 +23,8 @@ pub(super) struct Setup {
     pub(super) pool: u32,
     /// Whether one of the sources knows people by address alone.
     pub(super) names_by_address: bool,
+    /// Whether another of them states what is, as a table does, and no change.
+    pub(super) states_what_is: bool,
     admins: BTreeSet<(u8, u8)>,
     on_app_2: BTreeSet<u8>,
     in_space: BTreeSet<u8>,
@@ -85,7 +87,13 @@ impl Setup {
             on_app_2: LEAVERS.filter(|_| chance.percent(50)).collect(),
             in_space: LEAVERS.filter(|_| chance.percent(40)).collect(),
             names_by_address: chance.percent(30),
+            states_what_is: chance.percent(30),
         }
+    }
+
+    /// The same where every source tells of changes.
+    pub(super) fn without_tables(self) -> Self {
+        Self { states_what_is: false, ..self }
     }
 
     pub(super) fn heroku(&self, at: Timestamp) -> Heroku {
@@ -178,6 +186,9 @@ impl fmt::Display for Setup {
         };
         if self.names_by_address {
             writeln!(f, "Source {} knows people by their address alone.", SOURCES[usize::from(NAMES_BY_ADDRESS)])?;
+        }
+        if self.states_what_is {
+            writeln!(f, "Source {} states what is, and no change.", SOURCES[usize::from(STATES_WHAT_IS)])?;
         }
         writeln!(f, "Expected teams: {expected}. Removing a member cascades: {}. Budget: {}.", self.cascades, self.pool)
     }

@@ -70,17 +70,17 @@ pub(super) fn shrink(setup: &Setup, found: &Violation, mut kept: Vec<Step>) -> (
     }
 }
 
-/// The story of a seed that failed.
-pub(super) fn story(seed: u64, found: &Violation) -> String {
-    let setup = Setup::of(seed);
-    let all = steps(seed);
-    let (kept, violation) = shrink(&setup, found, all.clone());
+/// The story of a history that failed.
+pub(super) fn story(setup: &Setup, found: &Violation) -> String {
+    let seed = setup.seed;
+    let all = steps(setup);
+    let (kept, violation) = shrink(setup, found, all.clone());
     let mut text = format!("History {seed} breaks a sentence: {found}\n\n{setup}\n");
     writeln!(text, "{} of its {} steps are enough:", kept.len(), all.len()).expect("a text");
     for (number, step) in kept.iter().enumerate() {
         writeln!(text, "{:>3}. {step}", number + 1).expect("a text");
     }
-    let mut history = History::new(setup);
+    let mut history = History::new(setup.clone());
     history.diary = Some(Vec::new());
     drop(caught(|| history.play(&kept)));
     let diary = history.diary.unwrap_or_default();

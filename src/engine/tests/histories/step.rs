@@ -12,6 +12,8 @@ pub(super) const SOURCES: [&str; 3] = ["hr", "okta", "trial"];
 pub(super) const OBSERVING: u8 = 2;
 /// The one that knows people by address alone, in some histories.
 pub(super) const NAMES_BY_ADDRESS: u8 = 1;
+/// The one that states what is, in some histories.
+pub(super) const STATES_WHAT_IS: u8 = 0;
 
 /// One thing that happens. Nothing in it depends on the steps before, so that any of them can be left out.
 #[derive(Debug, Clone, PartialEq)]

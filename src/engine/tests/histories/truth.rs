@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::play::{Said, is_departure};
 use super::setup::Setup;
-use super::step::{OBSERVING, SOURCES};
+use super::step::{OBSERVING, SOURCES, When};
 use super::world::address;
 use crate::engine::policy::OnSuspended;
 use crate::model::event::Action;
@@ -27,6 +27,18 @@ pub(super) struct Human {
     until: BTreeMap<u8, Timestamp>,
     /// Places of what was said of them, each event once.
     pub(super) words: Vec<usize>,
+    /// Places of what was said again by a source that states what is, or for the first time as if it had always been so.
+    repeats: Vec<usize>,
+    /// What the source that states what is said last, and when.
+    row: Option<(Timestamp, Row)>,
+}
+
+/// What a source says of somebody that states what is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Row {
+    Stays,
+    /// None = nobody knows on which day.
+    Leaves(Option<Timestamp>),
 }
 
 /// Everybody of whom something was heard.
@@ -61,20 +73,31 @@ impl Humans {
     /// Takes in what was heard since.
     pub(super) fn hear(&mut self, events: &[Said]) {
         while let Some(said) = events.get(self.heard).filter(|said| said.heard.is_some()) {
-            let human = self.recognise(events, said);
-            self.of_event.insert(self.heard, human);
-            let id = said.word.id;
-            if said.word.source < SOURCES.len() as u8
-                && self.all[human].words.iter().all(|known| events[*known].word.id != id)
-            {
-                self.all[human].words.push(self.heard);
+            if !self.is_history(said) {
+                let human = self.recognise(events, said);
+                self.of_event.insert(self.heard, human);
+                let human = &mut self.all[human];
+                if human.heard(events).all(|known| known.word.id != said.word.id) {
+                    if human.takes(said) { &mut human.words } else { &mut human.repeats }.push(self.heard);
+                }
             }
             self.heard += 1;
         }
     }
 
+    /// The row of somebody who left before anything was heard of them.
+    fn is_history(&self, said: &Said) -> bool {
+        let known = self.called(&key_of(said), said.event.occurred_at).is_some();
+        said.event.level && said.word.action == Action::Deprovision && !known && !names_a_day(said)
+    }
+
     pub(super) fn of(&self, event: usize) -> &Human {
         &self.all[self.of_event[&event]]
+    }
+
+    /// Whether the event was taken for news of somebody, and not for history.
+    pub(super) fn heard_of(&self, event: usize) -> bool {
+        self.of_event.contains_key(&event)
     }
 
     pub(super) fn number_of(&self, event: usize) -> usize {
@@ -135,7 +158,7 @@ impl Humans {
         let left: Vec<(u8, Timestamp)> = left.map(|(number, at)| (*number, *at)).collect();
         self.all[into].until.retain(|number, _| !uses(&other, *number));
         self.all[into].until.extend(left);
-        let Human { keys, former, addresses, lost, words, until: _ } = other;
+        let Human { keys, former, addresses, lost, words, until: _, repeats, row } = other;
         let before = self.before.values_mut().flatten().map(|(_, human)| human);
         let all = self.by_key.values_mut().chain(self.by_address.values_mut()).chain(self.of_event.values_mut());
         let all = all.chain(before);
@@ -148,6 +171,9 @@ impl Humans {
         human.lost.retain(|number| !human.addresses.contains(number));
         human.words.extend(words);
         human.words.sort_unstable();
+        human.repeats.extend(repeats);
+        // One of them at most has a row.
+        human.row = human.row.or(row);
         self.merged.push((gone, into));
     }
 
@@ -181,7 +207,7 @@ impl Humans {
             && !self.all[human].former.contains_key(new)
             && let Some(early) = self.called(new, at)
         {
-            let words = self.all[early].words.iter().map(|place| &events[*place]).filter(|it| !it.word.synthetic);
+            let words = self.all[early].heard(events).filter(|it| !it.word.synthetic);
             let later = words.map(|it| it.event.occurred_at).min().is_some_and(|first| at < first);
             let mut elsewhere = self.all[early].keys.iter().filter(|known| known.0 != new.0);
             if later && elsewhere.all(|known| self.may_be(human, known)) {
@@ -199,14 +225,18 @@ impl Humans {
         for number in stated.chain(former) {
             match self.by_address.get(&number).copied() {
                 Some(owner) if owner != human && !alike(self, owner) => {
-                    let newest = self.all[owner].words.iter().map(|place| &events[*place]);
-                    let newest = newest.filter(|it| !it.word.synthetic).map(|it| it.event.occurred_at).max();
+                    let newest = self.all[owner]
+                        .heard(events)
+                        .filter(|it| !it.word.synthetic)
+                        .map(|it| it.event.occurred_at)
+                        .max();
                     let until = self.all[owner].until.get(&number).copied().or(newest);
                     let old_news = until.is_some_and(|until| said.event.occurred_at < until);
                     if number == word.replaces {
                         continue;
                     }
-                    if self.all[human].lost.contains(&number) || old_news || word.synthetic {
+                    let left_behind = said.event.level && word.action == Action::Deprovision;
+                    if self.all[human].lost.contains(&number) || old_news || left_behind || word.synthetic {
                         disputed = true;
                         continue;
                     }
@@ -242,6 +272,43 @@ impl Humans {
         }
         human
     }
+}
+
+impl Human {
+    /// All that was said of them.
+    fn heard<'e>(&self, events: &'e [Said]) -> impl Iterator<Item = &'e Said> {
+        self.words.iter().chain(&self.repeats).map(|place| &events[*place])
+    }
+
+    /// Takes in what is said by a source that may state what is; whether it is news.
+    fn takes(&mut self, said: &Said) -> bool {
+        if !said.event.level || said.word.synthetic || said.word.action == Action::IdentityUpdate {
+            return true;
+        }
+        let (stated, known) = (said.event.occurred_at, self.row.map(|(_, row)| row));
+        if self.row.is_some_and(|(at, _)| stated < at) {
+            return true; // And dead.
+        }
+        let row = match said.word.action {
+            Action::Cancel | Action::IdentityUpdate => Row::Stays,
+            Action::Suspend => known.unwrap_or(Row::Leaves(Some(stated))),
+            Action::Deprovision | Action::Schedule => Row::Leaves(effective(said)),
+        };
+        self.row = Some((stated, row));
+        match (said.word.action, known) {
+            (Action::Suspend, Some(_)) => true,
+            // Left, and not since when.
+            (Action::Deprovision, Some(Row::Leaves(Some(day)))) if said.word.when == When::AsStated => day > stated,
+            (_, Some(known)) => known != row,
+            (_, None) => names_a_day(said) || row == Row::Leaves(None),
+        }
+    }
+}
+
+/// Whether it is said on which day, and that is no history.
+fn names_a_day(said: &Said) -> bool {
+    let lately = |day: Timestamp| said.event.occurred_at.duration_since(day) <= SignedDuration::from_hours(7 * 24);
+    said.word.when != When::AsStated && effective(said).is_some_and(lately)
 }
 
 fn key_of(said: &Said) -> Key {
@@ -304,12 +371,12 @@ pub(super) fn newest<'e>(
     // What comes after a newer word of its source is dead, whatever that one said.
     let alive = |place: &&usize| {
         let it = &events[**place];
-        !human.words.iter().map(|other| (*other, &events[*other])).any(|(other, known)| {
-            other < **place
-                && known.word.source == source
-                && known.word.action != Action::IdentityUpdate
-                && !known.word.synthetic
-                && known.event.occurred_at > it.event.occurred_at
+        human.words.iter().chain(&human.repeats).map(|other| (*other, &events[*other])).all(|(other, known)| {
+            other > **place
+                || known.word.source != source
+                || known.word.action == Action::IdentityUpdate
+                || known.word.synthetic
+                || known.event.occurred_at <= it.event.occurred_at
         })
     };
     let said = human.words.iter().filter(|place| events[**place].word.source == source).filter(alive);
