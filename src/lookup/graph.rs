@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{Answer, Api, Place, Told};
 use crate::model::event::AddressKind;
+use crate::sources::entra::without_own_id;
 
 pub(super) const API: Api = Api {
     names: ("entra", "object_id"),
@@ -66,6 +67,11 @@ fn read(body: &[u8], id: &str) -> Result<Answer, &'static str> {
             told.address(address, AddressKind::Alias, None);
         }
     }
-    told.login(user.user_principal_name);
+    if let Some(name) = &user.user_principal_name {
+        let name = without_own_id(name, id);
+        // A guest's, which only looks like an address, has a `#`, and that is no plain one.
+        told.address(name, AddressKind::Alias, None);
+        told.login(Some(name.to_owned()));
+    }
     Ok(Answer::Person(told))
 }

@@ -229,13 +229,17 @@ fn subject(user: &Members<'_>, tenant: &str) -> Result<Subject, Reject> {
     })
 }
 
-/// The principal name as an address, if it is one, else as a login. A deleted user's is prefixed with the object id
-/// without hyphens; a guest's only looks like an address. Any other text with an `@` that is no plain address is refused:
-/// it may be an attempt to look like somebody.
-fn principal(name: &str, id: &str, place: &str) -> Result<(Option<Email>, Option<String>), Reject> {
+/// The principal name without what a deleted user's is prefixed with: the object id without hyphens.
+pub(crate) fn without_own_id<'n>(name: &'n str, id: &str) -> &'n str {
     let id: String = id.chars().filter(|character| *character != '-').collect();
     let prefix = name.get(..id.len()).filter(|prefix| !id.is_empty() && prefix.eq_ignore_ascii_case(&id));
-    let name = prefix.map_or(name, |prefix| &name[prefix.len()..]);
+    prefix.map_or(name, |prefix| &name[prefix.len()..])
+}
+
+/// The principal name as an address, if it is one, else as a login. A guest's only looks like an address. Any other text with an `@` that is no plain address is refused:
+/// it may be an attempt to look like somebody.
+fn principal(name: &str, id: &str, place: &str) -> Result<(Option<Email>, Option<String>), Reject> {
+    let name = without_own_id(name, id);
     let guest = name.to_ascii_uppercase().contains("#EXT#");
     if guest || !name.contains('@') {
         return Ok((None, Some(name.to_owned())));
