@@ -98,6 +98,10 @@ impl Engine {
                         CaseResult::Planned | CaseResult::Refused => !acts,
                         CaseResult::Cancelled => false,
                     };
+                    // Whoever was said to stay since leaves anew, be it on the same day.
+                    let back = self.identities.people[&found.person].stays.as_ref().map(|stay| stay.at);
+                    let answers =
+                        |digest: &Digest| answers(digest) && back <= Some(digest.stated_at.unwrap_or(digest.closed_at));
                     if self.digests.values().filter(same).any(answers) {
                         return; // The same fact, told by another record.
                     }
@@ -417,6 +421,7 @@ impl Engine {
     /// The person stays, or is back. Nothing is ever given back.
     fn contradict(&mut self, now: Timestamp, person: PersonId, normalised: &Normalised) {
         let event = &normalised.event;
+        let leaves_all = self.identities.people[&person].leaves_all_after(event.occurred_at);
         for id in self.open_cases_of(person) {
             let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
             let cause = &case.cause;
@@ -425,11 +430,10 @@ impl Engine {
                 .cancels
                 .as_ref()
                 .is_none_or(|cancels| stated.chain([&cause.event_id]).any(|known| *known == cancels.event_id));
-            // Of another employment than the one that ends: it goes on, whichever was spoken of last.
-            let of_another =
-                matches!((engagement_key(event), &case.engagement), (Some(one), Some(other)) if one != *other);
+            // An employment that goes on is enough, whichever was spoken of last.
+            let goes_on = event.subject.engagement_id.is_some() && case.engagement.is_some();
             if meant {
-                let at = if of_another { Timestamp::MAX } else { event.occurred_at };
+                let at = if goes_on && !leaves_all { Timestamp::MAX } else { event.occurred_at };
                 self.speak_against(now, id, &event.source, at);
             }
         }
@@ -447,7 +451,7 @@ impl Engine {
             }
             return;
         }
-        case.cancelled_by = Some(by.clone());
+        case.cancel(by.clone());
         self.touch_case(id);
         if !self.cases[&id].started() {
             let summary = "Cancelled before anything was removed: a newer statement says that the person stays.";

@@ -147,6 +147,9 @@ pub struct Digest {
     pub closed_at: Timestamp,
     /// When the departure took effect.
     pub effective_at: Timestamp,
+    /// The newest statement of it, by its source's own time; absent in records of older releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stated_at: Option<Timestamp>,
     /// Why it was opened, as long as a plan of it may still be enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<Box<Founded>>,
@@ -304,6 +307,15 @@ impl Case {
     /// Whether a removal was ever intended.
     pub fn started(&self) -> bool {
         self.revocations.iter().any(|revocation| !revocation.attempts.is_empty())
+    }
+
+    /// Starts nothing more. What has left is still proven, whatever else the case waited for.
+    pub(super) fn cancel(&mut self, by: SourceRef) {
+        self.cancelled_by = Some(by);
+        if self.started() {
+            self.parked = None;
+            self.phase = Phase::Working;
+        }
     }
 
     /// Whether its plan may be worked on: it enforces, and nothing holds it as a whole.

@@ -195,6 +195,7 @@ impl Engine {
                 summary: summary.to_owned(),
                 closed_at: now,
                 effective_at: case.effective_at,
+                stated_at: Some(case.stated_at),
                 watch: Watch::over(&case, result, now),
                 planned: (result == CaseResult::Planned && !case.synthetic).then(|| Box::new(Founded::of(&case))),
             },

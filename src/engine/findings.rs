@@ -187,7 +187,8 @@ impl Engine {
             return;
         }
         self.list_failures.remove(&list);
-        if self.lists.get(&list).is_none_or(|known| known.began < read.began) {
+        // One of a clock that was set back since is older than it looks.
+        if self.lists.get(&list).is_none_or(|known| known.began < read.began || known.began > now) {
             self.lists.insert(list, read.clone());
         }
         let ids: Vec<CaseId> = self.cases.values().filter(|case| case.may_remove()).map(|case| case.id).collect();

@@ -20,7 +20,8 @@ impl Engine {
         let of_cases = self.cases.values().map(|case| case.person);
         let of_digests = self.digests.values().map(|digest| digest.person);
         let needed: BTreeSet<PersonId> = of_cases.chain(of_digests).chain(self.windows.begun.keys().copied()).collect();
-        let people = || self.identities.people.values().filter(|person| person.merged_into.is_none());
+        let kept = |person: &&Person| person.merged_into.is_none() && !person.is_known_to_stay();
+        let people = || self.identities.people.values().filter(kept);
         let undated: Vec<PersonId> =
             people().filter(|person| person.heard.is_none()).map(|person| person.id).take(AT_ONCE).collect();
         let old = |person: &&Person| person.heard.is_some_and(|heard| now.duration_since(heard) > KEPT);

@@ -237,24 +237,26 @@ impl Identities {
             true
         });
 
-        // The address that was theirs may be somebody else's by now: then it is no longer a name of theirs.
-        let former = former.filter(|email| {
-            let owner = self.owner(email, rules);
-            !rules.holds(&self.people[&id].lost_addresses, email)
-                && owner.is_none_or(|owner| owner == id || alike(self, owner))
-        });
-        if let Some(email) = former.as_ref().filter(|email| self.owner(email, rules).is_none()) {
-            self.learn_alias(address_alias(&rules.canonical(email)), id, &mut found);
-        }
-
         if !event.synthetic {
             for email in &company {
                 self.merge_owner(email, id, rules, &mut found);
             }
-            if let Some((new, change)) = new_key.zip(change) {
-                let disputed = policy.is_company(&change.to) && !company.contains(&change.to);
-                self.renamed(id, key, new, event.occurred_at, disputed, &mut found);
-            }
+        }
+        // What is still somebody else's stays theirs: nothing says that the two are one.
+        let is_theirs = |them: &Self, email: &Email| them.owner(email, rules).is_none_or(|owner| owner == id);
+        let named = company.len();
+        company.retain(|email| is_theirs(self, email));
+        found.disputed |= company.len() < named;
+        let former =
+            former.filter(|email| !rules.holds(&self.people[&id].lost_addresses, email) && is_theirs(self, email));
+        if let Some(email) = former.as_ref().filter(|email| self.owner(email, rules).is_none()) {
+            self.learn_alias(address_alias(&rules.canonical(email)), id, &mut found);
+        }
+
+        // A test renames nobody, see `new_key`.
+        if let Some((new, change)) = new_key.zip(change) {
+            let disputed = policy.is_company(&change.to) && !company.contains(&change.to);
+            self.renamed(id, key, new, event.occurred_at, disputed, &mut found);
         }
         let person = self.people.get_mut(&id).expect("inserted above");
         if !event.synthetic {

@@ -95,7 +95,7 @@ impl Engine {
         let day = known.newest_of(&planned.sources()).and_then(|it| it.leaves_at).filter(|day| *day > now);
         let mut cause = planned.cause;
         cause.contradicted_by.extend(refuted.iter().map(|(by, _)| by.clone()));
-        let stated = statement(command, &cause.event_id);
+        let stated = statement(command, &old.to_string());
         let id = case_id(&stated);
         cause.also_stated_by.push(stated);
         cause.kind = command.act.as_str().to_owned();
@@ -135,7 +135,7 @@ impl Engine {
         let Some(case) = self.cases.get_mut(&id) else { return };
         let stated = statement(command, "");
         case.cause.contradicted_by.push(stated.clone());
-        case.cancelled_by = Some(stated);
+        case.cancel(stated);
         self.touch_case(id);
         if !self.cases[&id].started() {
             let summary = format!("Cancelled by {}: {}", command.claimed_by, command.why);

@@ -26,6 +26,12 @@ pub struct Statement {
     /// The person leaves by it, and nobody knows when.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undated: bool,
+    /// The person is suspended by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+    /// Its source states what is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub level: bool,
     /// Since when the source says so, if it has said it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
@@ -34,6 +40,9 @@ pub struct Statement {
 impl Statement {
     /// Whether a statement of what is, by which the person leaves at `leaves_at`, says nothing new.
     fn is_repeated_by(&self, event: &PersonEvent, leaves_at: Option<Timestamp>) -> bool {
+        if self.suspended || event.action == Action::Suspend {
+            return self.suspended && event.action == Action::Suspend;
+        }
         match event.action {
             Action::Cancel => self.leaves_at.is_none() && !self.undated,
             Action::Deprovision if event.effective.is_none() => {
@@ -107,6 +116,17 @@ impl Person {
         Some((&other.stated_by, "another engagement of the person goes on"))
     }
 
+    /// Whether somebody said after `at` that the person leaves, and did not say which employment.
+    pub(super) fn leaves_all_after(&self, at: Timestamp) -> bool {
+        let whole = self.statements.iter().filter(|(of, _)| !self.engagements.contains_key(*of));
+        whole.map(|(_, it)| it).any(|it| it.at > at && !it.suspended && (it.leaves_at.is_some() || it.undated))
+    }
+
+    /// Whether by a source that states what is they were there: what it says next is compared with that.
+    pub(super) fn is_known_to_stay(&self) -> bool {
+        self.statements.values().any(|it| it.level && it.leaves_at.is_none())
+    }
+
     /// Whether some of these sources says that the person has left by `now`, and nobody has said anything else since.
     pub fn has_left(&self, sources: &BTreeSet<String>, now: Timestamp) -> bool {
         let newest = |left: bool| {
@@ -159,7 +179,8 @@ impl Person {
         found.unchanged = event.level && known.map_or_else(|| !names_a_day(event, leaves_at) && !undated, repeated);
         let since = known.filter(|_| found.unchanged).map(|known| known.since.unwrap_or(known.at));
         let sequence = event.sequence.clone();
-        let statement = Statement { at: event.occurred_at, sequence, leaves_at, undated, since };
+        let (suspended, level) = (event.action == Action::Suspend, event.level);
+        let statement = Statement { at: event.occurred_at, sequence, leaves_at, undated, suspended, level, since };
         self.statements.insert(spoken_of.clone(), statement);
         if found.unchanged {
             if let Some(engagement) = engagement {

@@ -201,7 +201,10 @@ impl Engine {
                     continue;
                 }
                 wanting += 1;
-                let Some(read) = self.lists.get(&list).filter(|read| read.began >= oldest && read.began >= read_after)
+                let Some(read) = self
+                    .lists
+                    .get(&list)
+                    .filter(|read| (oldest..=now).contains(&read.began) && read.began >= read_after)
                 else {
                     reads.insert(list, (revocation.grant.parent.name().to_owned(), case.urgent));
                     busy.insert(list);
@@ -306,6 +309,8 @@ impl Engine {
         let passed = now.duration_since(self.turned);
         if self.turned != Timestamp::MIN && !(CLOCK_BACK..CLOCK_AHEAD).contains(&passed) {
             self.doubted_until = now.saturating_add(CLOCK_STEADY).unwrap_or(Timestamp::MAX);
+            // The scan that is under way begins by the clock as it is now.
+            self.scan_asked = self.scan_asked.min(now);
         }
         self.turned = now;
     }
@@ -334,7 +339,9 @@ impl Engine {
 
     /// Forgets what no longer answers for anything. Once an hour is often enough.
     fn sweep(&mut self, now: Timestamp) {
-        if now.duration_since(self.swept) < SignedDuration::from_hours(1) {
+        // By a clock that was set ahead all of it would be old.
+        let lately = SignedDuration::ZERO..SignedDuration::from_hours(1);
+        if now < self.doubted_until || lately.contains(&now.duration_since(self.swept)) {
             return;
         }
         self.swept = now;
@@ -357,9 +364,7 @@ impl Engine {
         if before != self.windows.begun.len() {
             self.touch_windows();
         }
-        if now >= self.doubted_until {
-            self.forget_people(now);
-        }
+        self.forget_people(now);
     }
 }
 

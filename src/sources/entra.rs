@@ -14,6 +14,7 @@ use super::verdict::{Reading, Reject, RejectCode};
 use super::{Adapter, FOREIGN_TYPE, Format, Rules};
 use crate::model::event::Subject;
 
+#[cfg(feature = "service")]
 pub(crate) use audit::without_own_id;
 pub use audit::{MEANINGS, Meaning};
 

@@ -49,6 +49,25 @@ fn the_other_employment_may_become_known_later() {
     assert!(story.heroku.removals.is_empty());
 }
 
+/// The other one's end was told meanwhile, and it is late that the first goes on.
+#[test]
+fn an_employment_that_goes_on_after_all_is_enough() {
+    for leaves_all in [false, true] {
+        let mut story = Story::new(policy());
+        let now = story.now;
+        says(&mut story, "contract", Action::Schedule, Some(now + DAY), now);
+        says(&mut story, "employee", Action::Schedule, Some(now + DAY), now + minutes(3));
+        if leaves_all {
+            story.tells("okta", 1, "left", Action::Schedule, Some(now + DAY), now + minutes(4));
+        }
+        story.passes(minutes(5));
+        says(&mut story, "contract", Action::Cancel, None, now + minutes(2));
+        story.passes(DAY * 2);
+        let end = if leaves_all { CaseResult::Removed } else { CaseResult::Cancelled };
+        assert_eq!(story.results(), [end]);
+    }
+}
+
 #[test]
 fn whoever_leaves_two_employments_goes_with_the_last() {
     for contract_first in [true, false] {

@@ -94,6 +94,42 @@ fn a_day_that_is_missing_is_a_change_in_both_directions() {
     }
 }
 
+#[test]
+fn the_end_of_a_suspension_is_a_change_and_its_repeat_is_none() {
+    let mut story = Story::new(policy());
+    shows(&mut story, Action::Cancel, None);
+    for _ in 0..2 {
+        shows(&mut story, Action::Suspend, None);
+        assert_eq!(story.reasons(), [HoldReason::Suspended].into());
+    }
+    assert_eq!(story.told(OutcomeKind::CaseOpened), 1);
+    shows(&mut story, Action::Cancel, None);
+    assert_eq!(story.results(), [CaseResult::Cancelled]);
+
+    // Also of somebody who was seen as suspended first.
+    let mut story = Story::new(policy());
+    shows(&mut story, Action::Suspend, None);
+    assert_eq!(story.told(OutcomeKind::CaseOpened), 0);
+    shows(&mut story, Action::Deprovision, None);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+/// Without what the table said before, nobody would know that "left" is news.
+#[test]
+fn whoever_stands_in_the_table_as_staying_is_not_forgotten() {
+    let mut story = Story::new(policy());
+    shows(&mut story, Action::Cancel, None);
+    story.says(2, "e1", Action::Cancel, None);
+    story.dies_after_a_turn();
+    story.now += DAY * 401;
+    story.passes(minutes(61));
+    assert_eq!(story.engine.identities.people.len(), 1);
+    shows(&mut story, Action::Deprovision, None);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
 /// Two rows of one moment, and the first of them comes again.
 #[test]
 fn a_record_that_comes_again_is_no_change() {

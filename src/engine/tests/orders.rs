@@ -104,6 +104,58 @@ fn what_was_found_after_the_approval_waits_for_another() {
     assert_eq!(story.results(), [CaseResult::Removed]);
 }
 
+/// One record may tell of several, under one event id.
+#[test]
+fn one_order_enforces_the_plans_of_each_person_in_a_record() {
+    let mut story = Story::new(policy());
+    story.policy.mode = Mode::Observe;
+    story.dies();
+    let ids: Vec<CaseId> = [1, 2]
+        .map(|person| {
+            let mut left = event(&format!("hr:larkspur:{person}"), "batch", email(person).expose());
+            left.source.element = Some(u32::from(person));
+            story.hears(left.clone());
+            case_id(&left.source)
+        })
+        .into();
+    story.passes(minutes(1));
+    assert_eq!(story.results(), [CaseResult::Planned, CaseResult::Planned]);
+    story.policy.mode = Mode::Enforce;
+    story.dies();
+    story.ordered(Act::Enforce { cases: ids });
+    story.passes(minutes(5));
+    assert_eq!(story.results()[2..], [CaseResult::Removed, CaseResult::Removed]);
+}
+
+/// A removal is answered, and before its proof the person's address turns out to be somebody else's.
+#[test]
+fn a_case_that_waits_with_a_removal_on_its_way_can_be_cancelled() {
+    for by_order in [true, false] {
+        let mut story = Story::new(policy());
+        story.leaves(1);
+        while story.heroku.removals.is_empty() {
+            story.turn();
+        }
+        let mut hired = event("hr:larkspur:8", "hired", email(1).expose());
+        (hired.action, hired.occurred_at) = (Action::Cancel, story.now);
+        story.hears(hired);
+        story.passes(minutes(5));
+        assert_eq!(story.reasons(), [HoldReason::AccountChanged].into());
+        if by_order {
+            story.ordered(Act::Cancel { cases: vec![case_of(1)] });
+        } else {
+            story.tells("okta", 9, "other", Action::Cancel, None, story.now);
+            let mut stays = event("hr:larkspur:1", "stays", "p1@mail.example");
+            (stays.action, stays.occurred_at) = (Action::Cancel, story.now);
+            story.hears(stays);
+        }
+        let removals = story.heroku.removals.len();
+        story.passes(minutes(5));
+        assert_eq!(story.results(), [CaseResult::Cancelled], "{by_order}");
+        assert_eq!(story.heroku.removals.len(), removals);
+    }
+}
+
 #[test]
 fn an_old_event_makes_its_plan_and_waits_for_an_approval() {
     let mut story = Story::new(policy());

@@ -63,6 +63,60 @@ fn a_test_event_makes_nobody_one() {
     assert!(story.results().is_empty());
 }
 
+/// What `okta` says of its number 1, with this address.
+fn okta(story: &Story, id: &str, action: Action, address: u8) -> PersonEvent {
+    let mut event = event("okta:larkspur:1", id, email(address).expose());
+    (event.action, event.occurred_at) = (action, story.now);
+    event
+}
+
+/// The one source has given the address to somebody new; the other, which knows them not, still has it in an old profile.
+#[test]
+fn an_address_that_was_recycled_is_given_back_by_nobody() {
+    let mut story = Story::new(policy());
+    story.tells("hr", 1, "e1", Action::Cancel, None, story.now);
+    story.hears(okta(&story, "e2", Action::Cancel, 1));
+    story.passes(minutes(1));
+    story.hears(hr(&story, "e3", Action::Cancel, Some(1)));
+    story.passes(minutes(1));
+    story.hears(okta(&story, "e4", Action::Deprovision, 1));
+    story.passes(minutes(5));
+    assert!(story.heroku.removals.is_empty());
+    assert_eq!(story.reasons(), [HoldReason::AccountChanged].into());
+    // Whoever has it now leaves with it.
+    story.hears(hr(&story, "e5", Action::Deprovision, Some(1)));
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+/// Of two people, whom their source tells apart, one event names the addresses of both.
+#[test]
+fn two_addresses_in_one_event_make_nobody_lose_both() {
+    let mut story = Story::new(policy());
+    story.tells("hr", 1, "e1", Action::Cancel, None, story.now);
+    story.tells("hr", 2, "e2", Action::Cancel, None, story.now);
+    story.passes(minutes(1));
+    let mut both = okta(&story, "e3", Action::Deprovision, 1);
+    both.subject.emails.extend(okta(&story, "e3", Action::Deprovision, 2).subject.emails);
+    story.hears(both);
+    story.passes(minutes(5));
+    assert!(story.heroku.removals.is_empty());
+    assert_eq!(story.reasons(), [HoldReason::AccountChanged].into());
+}
+
+#[test]
+fn a_test_event_gives_nobody_an_address() {
+    let mut story = Story::new(policy());
+    story.tells("hr", 1, "e1", Action::Cancel, None, story.now);
+    story.hears(okta(&story, "e2", Action::Cancel, 2));
+    story.hears(PersonEvent { synthetic: true, ..okta(&story, "e3", Action::Cancel, 1) });
+    story.passes(minutes(1));
+    story.hears(okta(&story, "e4", Action::Deprovision, 2));
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert!(story.heroku.members[&1].iter().any(|(known, _)| *known == 1));
+}
+
 #[test]
 fn a_stay_that_came_between_two_sources_takes_the_earlier_ones_day() {
     let mut story = Story::new(policy());

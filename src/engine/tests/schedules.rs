@@ -105,6 +105,42 @@ fn a_clock_that_jumps_begins_no_departure() {
     assert_eq!(story.results(), [CaseResult::Removed]);
 }
 
+/// What is kept of ended cases and of caps is not old because a clock says so.
+#[test]
+fn a_clock_that_jumps_forgets_nothing() {
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    story.passes(minutes(61));
+    let before = story.now;
+    story.now += DAY * 60;
+    story.turn();
+    story.now = before;
+    story.passes(minutes(1));
+    story.leaves(2);
+    story.passes(minutes(5));
+    assert_eq!((story.engine.digests.len(), story.engine.windows.begun.len()), (2, 2));
+}
+
+/// A list that was read while the clock was ahead is not the newest one for the rest of the day.
+#[test]
+fn a_list_of_a_clock_that_was_ahead_is_read_again() {
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    story.passes(minutes(1));
+    let before = story.now;
+    story.now += DAY;
+    story.leaves(2);
+    story.passes(minutes(1));
+    story.now = before;
+    story.heroku.members.get_mut(&1).unwrap().extend([(1, "admin"), (2, "member")]);
+    story.heroku.members.get_mut(&1).unwrap().retain(|(known, _)| *known != 9);
+    story.says(1, "again", Action::Cancel, None);
+    story.now += minutes(1);
+    story.says(1, "gone", Action::Deprovision, None);
+    story.passes(minutes(2));
+    assert!(story.heroku.members[&1].iter().any(|(known, _)| *known == 1), "they are the last human admin");
+}
+
 #[test]
 fn whoever_is_back_by_a_later_word_is_not_removed_by_an_earlier_one() {
     let mut story = Story::new(policy());
@@ -116,6 +152,21 @@ fn whoever_is_back_by_a_later_word_is_not_removed_by_an_earlier_one() {
     story.passes(minutes(5));
     assert_eq!(story.results(), [CaseResult::Cancelled]);
     assert!(story.heroku.removals.is_empty());
+}
+
+#[test]
+fn whoever_was_back_leaves_again_be_it_on_the_same_day() {
+    let mut story = Story::new(policy());
+    let day = story.now - minutes(60);
+    story.says(1, "e1", Action::Deprovision, Some(day));
+    story.passes(minutes(5));
+    story.says(1, "e2", Action::Cancel, None);
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.passes(minutes(5));
+    story.says(1, "e3", Action::Deprovision, Some(day));
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed, CaseResult::Removed]);
+    assert!(!story.heroku.apps[&1].1.contains(&1));
 }
 
 #[test]

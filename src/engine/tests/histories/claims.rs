@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::judge::{BUDGET, COVERAGE, ENDS, GONE, Judge, Known, Looks, ONE_END, TRUTH, Violation, broken};
 use super::play::{History, Said};
 use super::step::{OBSERVING, When};
-use super::truth::{Human, is_too_old, must_be_removed};
+use super::truth::{Human, effective, is_overruled, is_too_old, must_be_removed};
 use super::world::{LAG_MAX, ME, PROTECTED, PSEUDO, Place, TEAMS, World, account, address};
 use crate::engine::case::Phase;
 use crate::engine::revocation::Revocation;
@@ -302,7 +302,7 @@ impl Judge {
                 known.cancelled
                     || known.closed.is_some_and(|(at, result)| match result {
                         CaseResult::Removed | CaseResult::RemovedWithResiduals | CaseResult::NothingToRemove => {
-                            at >= heard || is_same_fact(known, said, events)
+                            at >= heard || is_same_fact(human, known, said, events)
                         }
                         CaseResult::Refused => at >= heard,
                         CaseResult::Planned => at >= heard && (self.source_enforces || known.founder_enforces(events)),
@@ -400,8 +400,10 @@ impl Known {
     }
 }
 
-/// A case that ended as removed for a departure of the very same moment stands for this word too.
-fn is_same_fact(known: &Known, said: &Said, events: &[Said]) -> bool {
-    let founder: Option<Timestamp> = super::truth::effective(&events[known.founder]);
-    founder.is_some() && founder == super::truth::effective(said)
+/// A case that ended as removed for a departure of the very same moment stands for this word too, unless somebody said
+/// between the two that the person stays.
+fn is_same_fact(human: &Human, known: &Known, said: &Said, events: &[Said]) -> bool {
+    let founder = &events[known.founder];
+    let day = effective(founder);
+    day.is_some() && day == effective(said) && !is_overruled(human, events, founder.event.occurred_at)
 }

@@ -162,9 +162,8 @@ impl Judge {
                 }
                 Order::Enforced(command, cases) => {
                     for old in cases {
-                        if let Some(founder) = self.cases.get(&old).map(|known| known.founder) {
-                            let id = enforced_case(command, &events[founder].event.source.event_id);
-                            self.enforced.insert(id, old);
+                        if self.cases.contains_key(&old) {
+                            self.enforced.insert(enforced_case(command, old), old);
                         }
                     }
                 }
@@ -494,10 +493,10 @@ pub(super) struct Looks<'h> {
     pub(super) now: Timestamp,
 }
 
-fn enforced_case(command: CommandId, about: &str) -> CaseId {
+fn enforced_case(command: CommandId, old: CaseId) -> CaseId {
     crate::engine::case::case_id(&crate::model::event::SourceRef {
         system: "commands".to_owned(),
-        tenant: about.to_owned(),
+        tenant: old.to_string(),
         event_type: "enforce".to_owned(),
         event_id: command.to_string(),
         element: None,

@@ -29,8 +29,8 @@ pub(super) struct Human {
     pub(super) words: Vec<usize>,
     /// Places of what was said again by a source that states what is, or for the first time as if it had always been so.
     repeats: Vec<usize>,
-    /// What the source that states what is said last, and when.
-    row: Option<(Timestamp, Row)>,
+    /// What the source that states what is said last, when, and whether they are suspended by it.
+    row: Option<(Timestamp, Row, bool)>,
 }
 
 /// What a source says of somebody that states what is.
@@ -249,6 +249,11 @@ impl Humans {
                     self.by_address.insert(number, human);
                 }
                 Some(_) | None if number == word.replaces && self.all[human].lost.contains(&number) => continue,
+                // Somebody else's still, with whom nothing says that they are one.
+                Some(owner) if owner != human => {
+                    disputed |= number != word.replaces;
+                    continue;
+                }
                 Some(_) => {}
                 None => {
                     self.by_address.insert(number, human);
@@ -285,18 +290,20 @@ impl Human {
         if !said.event.level || said.word.synthetic || said.word.action == Action::IdentityUpdate {
             return true;
         }
-        let (stated, known) = (said.event.occurred_at, self.row.map(|(_, row)| row));
-        if self.row.is_some_and(|(at, _)| stated < at) {
+        let (stated, known) = (said.event.occurred_at, self.row.map(|(_, row, _)| row));
+        if self.row.is_some_and(|(at, ..)| stated < at) {
             return true; // And dead.
         }
+        let suspends = said.word.action == Action::Suspend;
+        let suspended = self.row.is_some_and(|(.., suspended)| suspended);
         let row = match said.word.action {
             Action::Cancel | Action::IdentityUpdate => Row::Stays,
             Action::Suspend => known.unwrap_or(Row::Leaves(Some(stated))),
             Action::Deprovision | Action::Schedule => Row::Leaves(effective(said)),
         };
-        self.row = Some((stated, row));
+        self.row = Some((stated, row, suspends));
         match (said.word.action, known) {
-            (Action::Suspend, Some(_)) => true,
+            (_, Some(_)) if suspends != suspended => true,
             // Left, and not since when.
             (Action::Deprovision, Some(Row::Leaves(Some(day)))) if said.word.when == When::AsStated => day > stated,
             (_, Some(known)) => known != row,
