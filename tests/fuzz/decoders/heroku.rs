@@ -141,7 +141,8 @@ fn read(page: &[u8]) -> Option<Reply> {
 fn assert_redacted(shown: &str, bodies: &[&[u8]]) {
     let (mut addresses, mut others) = (BTreeSet::new(), String::new());
     for body in bodies {
-        if let Ok(body) = serde_json::from_slice::<Value>(body) {
+        // Of members that nobody reads, not even their encoding is looked at.
+        if let Ok(body) = serde_json::from_str::<Value>(&String::from_utf8_lossy(body)) {
             texts(None, &body, &mut |key, text| match key {
                 Some("email") => _ = addresses.insert(text.trim().to_ascii_lowercase()),
                 Some(_) | None => others.push_str(&text.to_ascii_lowercase()),

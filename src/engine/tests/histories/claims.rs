@@ -373,7 +373,8 @@ impl Judge {
                 let renamed =
                     history.setup.names_by_address && events.iter().any(|it| it.word.address > super::world::RENAMED);
                 let recycled = events.iter().any(|it| it.word.subject > super::world::HIRED);
-                renamed || recycled || !world.renamed.is_empty()
+                // A test that names the address of somebody else joins nobody.
+                renamed || recycled || !world.renamed.is_empty() || said(&|it| it.word.synthetic)
             }
             HoldReason::PlanChanged => self.cases.values().any(|known| known.approved.is_some()),
             HoldReason::LimitReached => true,
