@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::story::{Story, at, email, minutes};
 use crate::engine::fixtures::{event, policy};
+use crate::model::command::Act;
 use crate::model::event::Action;
 use crate::model::outcome::{CaseResult, HoldReason, OutcomeKind};
 
@@ -102,9 +103,14 @@ fn the_end_of_a_suspension_is_a_change_and_its_repeat_is_none() {
         shows(&mut story, Action::Suspend, None);
         assert_eq!(story.reasons(), [HoldReason::Suspended].into());
     }
-    assert_eq!(story.told(OutcomeKind::CaseOpened), 1);
     shows(&mut story, Action::Cancel, None);
     assert_eq!(story.results(), [CaseResult::Cancelled]);
+    // What somebody has decided about it stays decided.
+    shows(&mut story, Action::Suspend, None);
+    let cases = story.engine.cases.keys().copied().collect();
+    story.ordered(Act::Cancel { cases });
+    shows(&mut story, Action::Suspend, None);
+    assert_eq!(story.told(OutcomeKind::CaseOpened), 2);
 
     // Also of somebody who was seen as suspended first.
     let mut story = Story::new(policy());

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::story::{Story, email, minutes};
 use crate::engine::fixtures::{event, policy};
-use crate::model::event::{Action, PersonEvent};
+use crate::model::event::{Action, IdentityChange, PersonEvent};
 use crate::model::outcome::{CaseResult, HoldReason};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -102,6 +102,23 @@ fn two_addresses_in_one_event_make_nobody_lose_both() {
     story.passes(minutes(5));
     assert!(story.heroku.removals.is_empty());
     assert_eq!(story.reasons(), [HoldReason::AccountChanged].into());
+}
+
+/// The old address in a change of names is another one's by now.
+#[test]
+fn an_address_that_was_left_behind_is_not_taken_back() {
+    let mut story = Story::new(policy());
+    story.heroku.renamed.insert(1, 3);
+    story.tells("hr", 2, "e1", Action::Cancel, None, story.now);
+    story.hears(okta(&story, "e2", Action::Cancel, 3));
+    let identity_change = Some(IdentityChange { from: email(2), to: email(3) });
+    story.hears(PersonEvent { identity_change, ..okta(&story, "e3", Action::IdentityUpdate, 3) });
+    story.passes(minutes(1));
+    story.hears(okta(&story, "e4", Action::Deprovision, 3));
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert!(story.heroku.members[&1].iter().any(|(known, _)| *known == 2));
+    assert!(!story.heroku.members[&1].iter().any(|(known, _)| *known == 1));
 }
 
 #[test]
