@@ -150,7 +150,8 @@ impl<'a> Row<'a> {
             Value::Null => return Ok(None),
             Value::String(text) if text.is_empty() => return Ok(None),
             Value::String(text) => {
-                dates::moment_or_date(text).ok_or_else(|| invalid("is neither a date nor an RFC 3339 time"))?
+                let found = dates::moment_or_date(text, &rules.zone);
+                found.ok_or_else(|| invalid("is neither a date nor an RFC 3339 time"))?
             }
             Value::Number(number) => {
                 let count = number.as_i64().ok_or_else(|| another_type(place, "a whole number", value))?;

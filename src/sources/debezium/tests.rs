@@ -247,6 +247,12 @@ fn dates_are_read_by_their_type_and_never_guessed() {
     assert_eq!(plain(json!("2026-06-30")), "schedule 2026-07-01T00:00:00Z");
     assert_eq!(plain(json!("2026-06-30Z")), "schedule 2026-07-01T00:00:00Z");
     assert_eq!(plain(json!("2026-06-30T17:00:00+02:00")), "schedule 2026-06-30T15:00:00Z");
+    // Midnight in Berlin, as a column with zone is written.
+    let berlin =
+        Rules { zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(), ..rules(json!({ "date": "last_day" })) };
+    let mut after = row("ACTIVE", None);
+    after["last_day"] = json!("2026-06-29T22:00:00.000000Z");
+    assert_eq!(said(&envelope("u", row("ACTIVE", None), after), &berlin), "schedule 2026-06-30T22:00:00Z");
     assert!(plain(json!(JUNE)).starts_with("invalid_value: `after.last_day` is a number, and nothing says of what"));
     assert!(plain(json!(true)).starts_with("wrong_type: `after.last_day` is true or false"));
     for (count, unit, is) in [
