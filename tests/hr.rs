@@ -258,18 +258,62 @@ fn merge() {
             ("/data/remote_was_deleted", Some(json!(true)), Of(Action::IdentityUpdate)),
             ("/data/employment_status", Some(json!("ACTIVE")), Of(Action::Schedule)),
             ("/data/employment_status", Some(json!("PENDING")), Of(Action::Schedule)),
+            ("/data/employment_status", Some(Value::Null), Of(Action::Schedule)),
+            ("/data/employment_status", Some(json!(" ")), Of(Action::Schedule)),
+            ("/data/employment_status", ABSENT, Of(Action::Schedule)),
+            ("/data/employment_status", Some(json!("Terminated")), Refused(InvalidValue)),
+            ("/data/employment_status", Some(json!("inactive")), Refused(InvalidValue)),
             ("/data/termination_date", Some(Value::Null), Of(Action::Suspend)),
             ("/data/work_email", Some(Value::Null), Of(Action::Deprovision)),
         ],
     );
-    let left_before =
-        with(sample("merge-01-employee-changed.json"), "/data/termination_date", Some(json!("2019-03-01")));
-    let still_active = with(left_before.clone(), "/data/employment_status", Some(json!("ACTIVE")));
-    assert_eq!(comes_of(&first(&still_active, &rules("merge"))), Ignored, "hired again");
-    let first_reading = with(left_before, "/hook/event", Some(json!("Employee.added")));
-    assert_eq!(comes_of(&first(&first_reading, &rules("merge"))), Ignored, "left years ago");
     let no_work = with(sample("merge-01-employee-changed.json"), "/data/work_email", Some(Value::Null));
     assert_eq!(event(&no_work, &rules("merge")).subject.emails, [], "the personal address is nobody's here");
+}
+
+#[test]
+fn merge_says_how_somebody_stands() {
+    let sample = sample("merge-01-employee-changed.json");
+    // Merge knows of it at 09:30 on the 29th; the week before ends with that hour.
+    for (kind, status, date, comes, dated) in [
+        ("changed", json!("INACTIVE"), json!("2026-05-29"), Of(Action::Deprovision), true),
+        ("changed", json!("INACTIVE"), json!("2019-03-01"), Of(Action::Deprovision), true),
+        ("changed", json!("INACTIVE"), Value::Null, Of(Action::Suspend), false),
+        ("added", json!("INACTIVE"), json!("2026-05-29"), Of(Action::Deprovision), true),
+        ("added", json!("INACTIVE"), json!("2026-05-28"), Ignored, false),
+        ("added", json!("INACTIVE"), Value::Null, Ignored, false),
+        ("changed", json!("ACTIVE"), json!("2026-05-29"), Of(Action::Schedule), true),
+        ("changed", json!("ACTIVE"), Value::Null, Of(Action::Cancel), false),
+        ("added", json!("ACTIVE"), Value::Null, Of(Action::Cancel), false),
+        ("changed", json!("PENDING"), Value::Null, Of(Action::Cancel), false),
+        ("changed", json!("ACTIVE"), json!("2026-05-28"), Ignored, false),
+        ("changed", json!("ACTIVE"), json!("2026-05-22"), Ignored, false),
+        ("changed", json!("ACTIVE"), json!("2026-05-21"), Of(Action::Cancel), false),
+        ("added", json!("ACTIVE"), json!("2019-03-01"), Of(Action::Cancel), false),
+        ("changed", json!("Terminated"), Value::Null, Refused(InvalidValue), false),
+        ("added", json!("Terminated"), json!("2019-03-01"), Refused(InvalidValue), false),
+        ("changed", Value::Null, json!("2026-05-28"), Refused(InvalidValue), false),
+        ("added", Value::Null, json!("2026-05-28"), Ignored, false),
+        ("changed", Value::Null, Value::Null, Ignored, false),
+        ("removed", json!("Terminated"), Value::Null, Of(Action::IdentityUpdate), false),
+    ] {
+        let said = with(sample.clone(), "/hook/event", Some(json!(format!("Employee.{kind}"))));
+        let said = with(said, "/data/employment_status", Some(status.clone()));
+        let said = with(said, "/data/termination_date", Some(date.clone()));
+        let verdict = first(&said, &rules("merge"));
+        assert_eq!(comes_of(&verdict), comes, "{kind} {status} {date}");
+        match verdict {
+            Verdict::Event(event) => {
+                assert_eq!(event.effective.is_some(), dated, "{kind} {status} {date}");
+                assert_eq!(event.level, kind != "removed", "{kind} {status} {date}");
+            }
+            Verdict::Reject(reject) => {
+                assert!(reject.detail.starts_with("`data.employment_status` is "), "{}", reject.detail);
+                assert!(!reject.detail.contains("Terminated"), "{}", reject.detail);
+            }
+            Verdict::Ignore { .. } => {}
+        }
+    }
 }
 
 #[test]

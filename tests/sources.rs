@@ -468,6 +468,11 @@ fn what_takes_effect_later_is_scheduled() {
     let decision_at = |now: &str| explain(&record, &canonical(), now.parse().unwrap()).rows[0].decision;
     assert_eq!(decision_at("2026-06-01T12:00:00Z"), Decision::Schedule);
     assert_eq!(decision_at("2026-06-01T12:00:00.001Z"), Decision::Deprovision);
+    let announced = with(serde_json::from_str(&later).unwrap(), "/action", Some(json!("schedule"))).to_string();
+    let record = Record { value: Some(announced.as_bytes()), ..Record::default() };
+    let reason_at = |now: &str| explain(&record, &canonical(), now.parse().unwrap()).rows.remove(0).reason;
+    assert_eq!(reason_at("2026-06-01T12:00:00Z"), "left: the person will leave; nothing is removed before then");
+    assert_eq!(reason_at("2026-06-01T12:00:00.001Z"), "left: the person was to leave by now; it is due at once");
 }
 
 // --- any format ---

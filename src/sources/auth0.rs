@@ -87,7 +87,10 @@ fn entry(element: &Element<'_>, rules: &Rules) -> Result<Verdict, Reject> {
     let kind = entry.required_str("type", TEXT_MAX)?;
     let request = |name: &str| -> Result<Members<'_>, Reject> { entry.object("details")?.object(name) };
     let id = match kind {
-        "sdu" => request("request")?.object("body")?.required_text("user_id", TEXT_MAX).or_else(|_| path_of(&entry))?,
+        "sdu" => {
+            let body = request("request")?.object("body");
+            body.and_then(|body| body.required_text("user_id", TEXT_MAX)).or_else(|_| path_of(&entry))?
+        }
         "sapi" => {
             let call = request("request")?;
             if !call.required_str("method", TEXT_MAX)?.eq_ignore_ascii_case("delete") {
@@ -153,13 +156,40 @@ fn tenant(named: Option<&str>, rules: &Rules) -> Result<String, Reject> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::sources::{Record, read};
 
     #[test]
     fn the_documented_decisions_are_the_ones_taken() {
         let documented = crate::sources::documented(include_str!("../../docs/sources/auth0.md"));
         let taken: Vec<_> = MEANINGS.iter().map(|(name, action)| (*name, action.as_str())).collect();
         assert_eq!(documented, taken);
+    }
+
+    #[test]
+    fn a_deletion_names_the_user_in_its_body_or_in_its_path() {
+        let rules = Rules { format: Format::Auth0, ..Rules::auto() };
+        let said = |request: Value| {
+            let entry = json!({
+                "log_id": "9002", "date": "2026-05-30T05:00:00.210Z", "type": "sdu", "user_id": "auth0|admin",
+                "details": { "request": request },
+            });
+            let bytes = entry.to_string();
+            match read(&Record { value: Some(bytes.as_bytes()), ..Record::default() }, &rules).remove(0).verdict {
+                Verdict::Event(event) => event.subject.external_ids[0].value.clone(),
+                Verdict::Ignore { reason, .. } => reason.into_owned(),
+                Verdict::Reject(reject) => reject.code.as_str().to_owned(),
+            }
+        };
+        let path = "/api/v2/users/auth0%7C66f0";
+        assert_eq!(said(json!({ "path": "/api/v2/users", "body": { "user_id": "auth0|77a1" } })), "auth0|77a1");
+        for body in [json!({}), json!({ "user_id": null }), Value::Null, json!([])] {
+            assert_eq!(said(json!({ "path": path, "body": body })), "auth0|66f0", "{body}");
+        }
+        assert_eq!(said(json!({ "path": path })), "auth0|66f0");
+        assert_eq!(said(json!({ "path": "/api/v2/users" })), "missing_subject");
     }
 
     #[test]

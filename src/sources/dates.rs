@@ -16,6 +16,9 @@ const NEVER: Date = civil::date(9999, 12, 31);
 /// At a fixed offset all days are of one length.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
+/// How long a day is news once it has passed: departures are entered late, and rows keep the days of earlier employments.
+pub(super) const NEWS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// The day of a termination.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Day {
@@ -38,15 +41,16 @@ pub(super) enum MomentOrDate {
     },
 }
 
-/// Reads one; `None` = it is neither.
+/// Reads one, as the rules of a source do in their zone; `None` = it is neither.
 ///
 /// | written | meant |
 /// | --- | --- |
 /// | `2026-06-30` | the day in the zone of the rules |
 /// | `2026-06-30T00:00:00`, with `Z` or without | the same: midnight UTC is what programs make of a date |
 /// | `2026-06-30-07:00`, `2026-06-30T00:00:00-07:00` | the day at its own offset |
+/// | `2026-06-29T22:00:00Z`, in `Europe/Berlin` | the day that begins then in the zone of the rules |
 /// | `2026-06-30T17:00:00-07:00` | that moment |
-pub(super) fn moment_or_date(text: &str) -> Option<MomentOrDate> {
+pub(super) fn moment_or_date(text: &str, zone: &TimeZone) -> Option<MomentOrDate> {
     let (date, rest) = text.split_at_checked(10)?;
     let date = members::date(date)?;
     match offset_of_midnight(rest) {
@@ -55,8 +59,17 @@ pub(super) fn moment_or_date(text: &str) -> Option<MomentOrDate> {
             let begins = rfc3339(&format!("{date}T00:00:00{offset}"))?;
             Some(MomentOrDate::DateAt { date, begins })
         }
-        None => rfc3339(text).map(MomentOrDate::Moment),
+        None => {
+            let at = rfc3339(text)?;
+            Some(day_begun_at(at, zone).map_or(MomentOrDate::Moment(at), MomentOrDate::Date))
+        }
     }
+}
+
+/// The day that begins at a moment: what is written in UTC was perhaps midnight in a table of dates with zone.
+fn day_begun_at(at: Timestamp, zone: &TimeZone) -> Option<Date> {
+    let date = zone.to_datetime(at).date();
+    (zone.to_timestamp(date.at(0, 0, 0, 0)).ok()? == at).then_some(date)
 }
 
 impl MomentOrDate {
@@ -109,7 +122,7 @@ impl MomentOrDate {
 pub(super) fn day(members: &Members<'_>, name: &str, boundary: Boundary, rules: &Rules) -> Result<Option<Day>, Reject> {
     let Some(text) = members.filled_str(name)? else { return Ok(None) };
     let invalid = || members.invalid(name, "is neither a date YYYY-MM-DD nor a time with its offset");
-    let found = moment_or_date(text).ok_or_else(invalid)?;
+    let found = moment_or_date(text, &rules.zone).ok_or_else(invalid)?;
     if found.date() == Some(NEVER) {
         return Ok(None);
     }
@@ -179,6 +192,13 @@ mod tests {
             ("2026-06-30T00:00:00+02:00", "2026-06-30T22:00:00Z"),
             ("2026-06-30T17:00:00+02:00", "2026-06-30T15:00:00Z"),
             ("2026-06-30T00:00:01Z", "2026-06-30T00:00:01Z"),
+            // Midnight in the zone of the rules, whatever offset it is written with.
+            ("2026-06-30T07:00:00Z", "2026-07-01T07:00:00Z"),
+            ("2026-06-30T07:00:00.000000Z", "2026-07-01T07:00:00Z"),
+            ("2026-06-30T09:00:00+02:00", "2026-07-01T07:00:00Z"),
+            ("2026-06-30T07:00:00.001Z", "2026-06-30T07:00:00.001Z"),
+            ("2026-06-30T08:00:00Z", "2026-06-30T08:00:00Z"),
+            ("2026-12-30T08:00:00Z", "2026-12-31T08:00:00Z"),
             // The clocks go forward in the night that follows.
             ("2026-03-07", "2026-03-08T08:00:00Z"),
             ("2026-03-08", "2026-03-09T07:00:00Z"),
@@ -188,6 +208,17 @@ mod tests {
         let start = Rules { boundary: Boundary::StartOfDay, ..in_los_angeles() };
         assert_eq!(read("2026-06-30", &start).unwrap().unwrap().at, "2026-06-30T07:00:00Z".parse().unwrap());
         assert_eq!(read("2026-06-30-07:00", &start).unwrap().unwrap().at, "2026-06-30T07:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn a_day_may_begin_at_one() {
+        let santiago = Rules { zone: TimeZone::get("America/Santiago").unwrap(), ..Rules::auto() };
+        // The clocks go forward at midnight.
+        for (text, at) in
+            [("2026-09-06T04:00:00Z", "2026-09-07T03:00:00Z"), ("2026-09-06T03:00:00Z", "2026-09-06T03:00:00Z")]
+        {
+            assert_eq!(read(text, &santiago).unwrap().unwrap().at, at.parse().unwrap(), "{text}");
+        }
     }
 
     #[test]

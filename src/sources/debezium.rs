@@ -17,7 +17,7 @@ use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, Format, Rules, not_ours};
 use crate::model::event::{Action, IdentityChange, PersonEvent, SourceRef, Subject};
 
-use row::{Level, Row};
+use row::{Day, Level, Row};
 pub use table::Table;
 
 pub(super) const ADAPTER: Adapter = Adapter::new(Format::Debezium, "debezium", recognises, read);
@@ -28,7 +28,9 @@ enum Case {
     Left,
     Dated,
     Undone,
+    Passed,
     Renamed,
+    Same,
     Unchanged,
     IsLeft,
     IsDated,
@@ -51,17 +53,23 @@ enum Says {
 }
 
 /// The cases, as `docs/sources/debezium.md` lists them.
-const CASES: [(Case, &str, Says); 12] = [
+const CASES: [(Case, &str, Says); 14] = [
     (Case::Left, "status becomes one of left", Says::Happened(Action::Deprovision)),
     (Case::Dated, "date appears or moves", Says::Happened(Action::Schedule)),
-    (Case::Undone, "neither left nor date any more", Says::Happened(Action::Cancel)),
-    (Case::Renamed, "address changes, and nothing else of these", Says::Happened(Action::IdentityUpdate)),
+    (Case::Undone, "neither left nor a date that counts any more", Says::Happened(Action::Cancel)),
+    (Case::Passed, "not left, and a date that has passed", Says::Nothing("active, although the date has passed")),
+    (Case::Renamed, "address changes, and the rest means the same", Says::Happened(Action::IdentityUpdate)),
+    (
+        Case::Same,
+        "status or date changes, and means the same",
+        Says::Nothing("the status or the date changed, and means the same"),
+    ),
     (Case::Unchanged, "none of these columns changes", Says::Nothing("none of the mapped columns changed")),
     (Case::IsLeft, "no before, left", Says::Is(Action::Deprovision)),
-    (Case::IsDated, "no before, a date", Says::Is(Action::Schedule)),
-    (Case::IsStaying, "no before, neither", Says::Is(Action::Cancel)),
+    (Case::IsDated, "no before, a date that counts", Says::Is(Action::Schedule)),
+    (Case::IsStaying, "no before, neither left nor a date that counts", Says::Is(Action::Cancel)),
     (Case::SnapshotAhead, "snapshot, a date ahead of it", Says::Is(Action::Schedule)),
-    (Case::SnapshotStaying, "snapshot, neither left nor date", Says::Is(Action::Cancel)),
+    (Case::SnapshotStaying, "snapshot, neither left nor a date of the last week or later", Says::Is(Action::Cancel)),
     (Case::Snapshot, "snapshot, left", Says::Nothing("a snapshot shows who had left before it, not who leaves")),
     (
         Case::Deleted,
@@ -223,8 +231,9 @@ impl<'a> Record<'a> {
         let at = position.clone().unwrap_or_else(|| occurred_at.to_string());
         let event_type = format!("{}: {said}", table.name);
         let source = SourceRef::new(system, &tenant, &event_type, format!("{}:{id}:{at}", table.name));
-        let effective =
-            level.date.filter(|_| action != Action::IdentityUpdate).map(|date| date.effective(rules.boundary, rules));
+        // Who stays or is called something else does so at once, whatever date their row still holds.
+        let leaves = matches!(action, Action::Deprovision | Action::Schedule);
+        let effective = level.date.filter(|_| leaves).map(|date| date.effective(rules.boundary, rules));
         let event = PersonEvent::new(action, occurred_at, subject, source);
         Ok(Verdict::Event(Box::new(PersonEvent {
             effective,
@@ -253,34 +262,45 @@ impl<'a> Record<'a> {
             // Nor does it matter what cannot be read of rows that nobody touched.
             Operation::Snapshot => {
                 let level = level.unwrap_or(Level { left: true, date: None });
-                let ahead = level.date.and_then(|date| date.at(rules.boundary, rules)) > Some(occurred_at);
-                let case = match level {
-                    _ if ahead => Case::SnapshotAhead,
-                    Level { left: false, date: None } => Case::SnapshotStaying,
-                    Level { .. } => Case::Snapshot,
+                let case = match level.day(occurred_at, rules) {
+                    Day::Ahead => Case::SnapshotAhead,
+                    // Without a status a date that has passed says that they have left.
+                    _ if level.left || table.status.is_none() && level.date.is_some() => Case::Snapshot,
+                    Day::None | Day::LongPassed => Case::SnapshotStaying,
+                    Day::Passed => Case::Passed,
                 };
                 return Ok((case, level));
             }
             Operation::Change | Operation::Other => {}
         }
-        if let Some(before) = before
-            && row.decides_as(before, table)?
-        {
-            let now = row.emails(table)?;
-            let renamed = !now.is_empty() && before.emails(table).ok().as_ref() != Some(&now);
-            return Ok((if renamed { Case::Renamed } else { Case::Unchanged }, Level::default()));
-        }
-        let level = level?;
-        let was = before.map(|before| before.level(table, None, rules)).transpose()?;
-        let case = match (was, level) {
-            (Some(was), level) if was == level => Case::Unchanged,
-            (Some(_), Level { left: true, .. }) => Case::Left,
-            (Some(_), Level { date: Some(_), .. }) => Case::Dated,
-            (Some(_), Level { .. }) => Case::Undone,
-            (None, Level { left: true, .. }) => Case::IsLeft,
-            (None, Level { date: Some(_), .. }) => Case::IsDated,
-            (None, Level { .. }) => Case::IsStaying,
+        // Beside a status a date that has passed says little; where it stands alone it says that they have left.
+        let day = |level: &Level| match level.day(occurred_at, rules) {
+            Day::Passed | Day::LongPassed if table.status.is_none() => Day::Ahead,
+            day => day,
         };
+        let Some(before) = before else {
+            let level = level?;
+            let case = match day(&level) {
+                _ if level.left => Case::IsLeft,
+                Day::Ahead | Day::Passed => Case::IsDated,
+                Day::None | Day::LongPassed => Case::IsStaying,
+            };
+            return Ok((case, level));
+        };
+        let (case, level) = if row.decides_as(before, table)? {
+            (Case::Unchanged, Level::default())
+        } else {
+            let (level, was) = (level?, before.level(table, None, rules)?);
+            let case = if was == level { Case::Same } else { changed(was.left, day(&was), level.left, day(&level)) };
+            (case, level)
+        };
+        let (_, says) = case.meaning();
+        if matches!(says, Says::Nothing(_)) {
+            let now = row.emails(table)?;
+            if !now.is_empty() && before.emails(table).ok().as_ref() != Some(&now) {
+                return Ok((Case::Renamed, level));
+            }
+        }
         Ok((case, level))
     }
 
@@ -312,6 +332,20 @@ impl<'a> Record<'a> {
         let time = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         let detail = || Reject::new(RejectCode::InvalidValue, format!("`{name}` is no time in milliseconds"));
         members::plausible_at(name, time.ok_or_else(detail)?)
+    }
+}
+
+/// What became of a row that means something else than before.
+fn changed(was_left: bool, was: Day, left: bool, is: Day) -> Case {
+    match (was, is) {
+        _ if left => Case::Left,
+        (_, Day::Ahead) => Case::Dated,
+        (_, Day::None) => Case::Undone,
+        _ if was_left => Case::Undone,
+        // Entered late, or moved to a day that has just passed.
+        (Day::None | Day::Ahead, Day::Passed) => Case::Dated,
+        (Day::Ahead, Day::LongPassed) => Case::Undone,
+        (Day::None, Day::LongPassed) | (Day::Passed | Day::LongPassed, Day::Passed | Day::LongPassed) => Case::Passed,
     }
 }
 

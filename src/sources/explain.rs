@@ -293,6 +293,7 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
     let says_only_that_something_changed = !event.resolved && !event.subject.emails.is_empty();
     let meaning = match effective_at {
         None => "it does not say on which day",
+        Some(_) if decision == Decision::Schedule && !is_later => "the person was to leave by now; it is due at once",
         Some(_) if says_only_that_something_changed => "it does not say what changed",
         Some(_) => decision.meaning(),
     };

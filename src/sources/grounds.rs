@@ -338,7 +338,7 @@ fn words(format: Option<Format>, rules: &Rules) -> Vec<String> {
         Some(Format::Personio) => &["employment.terminated"],
         Some(Format::Hibob) => &["employee.left"],
         Some(Format::Gusto) => &["employee.terminated"],
-        Some(Format::Merge) => &["Employee.changed", "Employee.removed", "INACTIVE"],
+        Some(Format::Merge) => &["Employee.changed", "Employee.removed", "ACTIVE", "INACTIVE"],
         Some(Format::Adp) => &["worker.workAssignment.terminate"],
         Some(Format::Ukg) => &["EmployeeTerminationEvent"],
         Some(Format::SuccessFactors) => &["com.successfactors.Employment.AssignmentInformation.Termination"],

@@ -9,13 +9,14 @@ use super::{Adapter, Format, Rules, one_reading};
 use crate::model::Email;
 use crate::model::event::{Action, Actor, ActorKind, Address, AddressKind, PersonEvent, SourceRef, Subject};
 
-pub(super) const ADAPTER: Adapter = Adapter::new(Format::JumpCloud, "jump_cloud", recognises, read)
-    .unconfirmed("the members of `resource` of a `user_delete`");
+pub(super) const ADAPTER: Adapter =
+    Adapter::new(Format::JumpCloud, "jump_cloud", recognises, read).unconfirmed("the members of `resource`");
 
 const SYSTEM: &str = "jump_cloud";
 
 /// The events that mean something here, as `docs/sources/jump_cloud.md` lists them. Every other one is ignored.
-pub const MEANINGS: &[(&str, Action)] = &[("user_delete", Action::Deprovision)];
+pub const MEANINGS: &[(&str, Action)] =
+    &[("user_delete", Action::Deprovision), ("user_suspended", Action::Suspend), ("user_unsuspended", Action::Cancel)];
 
 fn recognises(value: &Value) -> bool {
     ["event_type", "service", "organization"].iter().all(|name| value.get(name).is_some_and(Value::is_string))
@@ -41,7 +42,7 @@ fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
         return Err(Reject::new(RejectCode::MissingSubject, "`resource` is no user; who did it is never meant"));
     }
     let id = user.required_str("id", TEXT_MAX)?;
-    let name = user.optional_text("username", TEXT_MAX)?;
+    let name = user.filled_str("username")?.map(ToOwned::to_owned);
     let email = name.as_deref().and_then(|name| Email::parse(name).ok());
     let subject = Subject {
         emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
@@ -61,12 +62,44 @@ fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::sources::{Record, read};
 
     #[test]
     fn the_documented_decisions_are_the_ones_taken() {
         let documented = crate::sources::documented(include_str!("../../docs/sources/jump_cloud.md"));
         let taken: Vec<_> = MEANINGS.iter().map(|(name, action)| (*name, action.as_str())).collect();
         assert_eq!(documented, taken);
+    }
+
+    #[test]
+    fn who_is_suspended_is_the_resource() {
+        let rules = Rules { format: Format::JumpCloud, ..Rules::auto() };
+        for (kind, said) in [
+            ("user_delete", "deprovision"),
+            ("user_suspended", "suspend"),
+            ("user_unsuspended", "cancel"),
+            ("schedule_create", "ignore"),
+            ("user_update", "ignore"),
+        ] {
+            let event = json!({
+                "id": "63c2", "event_type": kind, "service": "directory", "organization": "1234",
+                "timestamp": "2026-05-29T14:03:11.495Z", "success": true,
+                "initiated_by": { "id": "1234", "email": "ops.admin@larkspur.example", "type": "admin" },
+                "resource": { "id": "5f00", "type": "user", "username": null },
+            });
+            let bytes = event.to_string();
+            match read(&Record { value: Some(bytes.as_bytes()), ..Record::default() }, &rules).remove(0).verdict {
+                Verdict::Event(event) => {
+                    assert_eq!(event.action.as_str(), said, "{kind}");
+                    assert_eq!(event.subject.person_key.0, "jump_cloud:1234:5f00");
+                    assert_eq!(event.subject.emails, []);
+                }
+                Verdict::Ignore { .. } => assert_eq!(said, "ignore", "{kind}"),
+                Verdict::Reject(reject) => panic!("{kind}: {}", reject.detail),
+            }
+        }
     }
 }

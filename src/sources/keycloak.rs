@@ -100,7 +100,7 @@ fn user_event(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
         return ignored("it holds an `error`: it did not happen");
     }
     let id = event.required_str("userId", TEXT_MAX)?;
-    let details = event.optional_object("details")?;
+    let details = event.is_present("details").then(|| event.object("details")).transpose()?;
     let subject = subject(id, &tenant(event, rules)?, details.as_ref())?;
     let source = source(event, rules, &format!("user.{kind}"), id)?;
     Ok(Verdict::Event(Box::new(PersonEvent::new(Action::Deprovision, time(event)?, subject, source))))
@@ -128,25 +128,19 @@ fn representation(event: &Members<'_>) -> Result<Option<Value>, Reject> {
 }
 
 fn subject(id: &str, tenant: &str, user: Option<&Members<'_>>) -> Result<Subject, Reject> {
-    let text = |name: &str| user.map(|user| user.optional_text(name, TEXT_MAX)).transpose().map(Option::flatten);
-    let email = match user {
-        Some(user) if user.is_present("email") => Some(user.required_email("email")?),
-        Some(_) | None => None,
-    };
+    let email = user.map(|user| user.filled_work_email("email")).transpose()?.flatten();
+    let username = user.map(|user| user.filled_str("username")).transpose()?.flatten();
     // The user name of many realms is the address.
-    let username = text("username")?;
-    let email = match (email, &username) {
-        (None, Some(name)) => Email::parse(name).ok(),
-        (email, _) => email,
-    };
+    let work = |value| Address { value, kind: AddressKind::Work, primary: None };
+    let email = email.or_else(|| Email::parse(username?).ok().map(work));
     let number = user.and_then(|user| user.optional_object("attributes").ok().flatten()).and_then(|attributes| {
         let value = attributes.required("employeeNumber").ok()?;
         let first = value.as_array().map_or(value, |items| items.first().unwrap_or(&Value::Null));
         members::text(first, "employeeNumber", TEXT_MAX).ok().map(ToOwned::to_owned)
     });
     Ok(Subject {
-        emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
-        logins: username.into_iter().collect(),
+        emails: email.into_iter().collect(),
+        logins: username.map(ToOwned::to_owned).into_iter().collect(),
         employee_id: number,
         ..members::known_as(SYSTEM, tenant, "user_id", id)?
     })
@@ -155,7 +149,7 @@ fn subject(id: &str, tenant: &str, user: Option<&Members<'_>>) -> Result<Subject
 /// The realm: the configured name or id, which the record must agree with.
 fn tenant(event: &Members<'_>, rules: &Rules) -> Result<String, Reject> {
     let id = event.required_str("realmId", TEXT_MAX)?;
-    let name = event.optional_str("realmName", TEXT_MAX)?;
+    let name = event.filled_str("realmName")?;
     match &rules.tenant {
         Some(ours) if ours != id && Some(ours.as_str()) != name => {
             Err(Reject::new(RejectCode::OtherTenant, "neither `realmName` nor `realmId` is the source's `tenant`"))
@@ -167,8 +161,8 @@ fn tenant(event: &Members<'_>, rules: &Rules) -> Result<String, Reject> {
 
 /// Older listeners write no id.
 fn source(event: &Members<'_>, rules: &Rules, event_type: &str, user: &str) -> Result<SourceRef, Reject> {
-    let event_id = match event.optional_text("id", TEXT_MAX)? {
-        Some(id) => id,
+    let event_id = match event.filled_str("id")? {
+        Some(id) => id.to_owned(),
         None => format!("{event_type}:{user}:{}", time(event)?),
     };
     Ok(SourceRef::new(SYSTEM, &tenant(event, rules)?, event_type, event_id))
@@ -184,13 +178,45 @@ fn time(event: &Members<'_>) -> Result<Timestamp, Reject> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::sources::{Record, read};
 
     #[test]
     fn the_documented_decisions_are_the_ones_taken() {
         let documented = crate::sources::documented(include_str!("../../docs/sources/keycloak.md"));
         let taken: Vec<_> = MEANINGS.iter().map(|(name, action)| (*name, action.as_str())).collect();
         assert_eq!(documented, taken);
+    }
+
+    #[test]
+    fn what_is_blank_is_absent() {
+        let rules = Rules { format: Format::Keycloak, tenant: Some("r-1".to_owned()), ..Rules::auto() };
+        let subject = |event: Value| {
+            let bytes = event.to_string();
+            match read(&Record { value: Some(bytes.as_bytes()), ..Record::default() }, &rules).remove(0).verdict {
+                Verdict::Event(event) => event.subject,
+                other @ (Verdict::Ignore { .. } | Verdict::Reject(_)) => panic!("{other:?}"),
+            }
+        };
+        let update = |user: &Value| {
+            subject(json!({
+                "id": null, "realmId": "r-1", "realmName": null, "time": 1_780_063_391_000_i64, "operationType": "UPDATE",
+                "resourceType": "USER", "resourcePath": "users/2b7e", "representation": user.to_string(),
+            }))
+        };
+        for blank in [json!(""), json!(" "), Value::Null] {
+            let named = update(&json!({ "enabled": false, "email": blank, "username": "tomas@larkspur.example" }));
+            assert_eq!(named.emails[0].value.expose(), "tomas@larkspur.example", "{blank}");
+            let nameless = update(&json!({ "enabled": false, "email": "t@larkspur.example", "username": blank }));
+            assert_eq!(nameless.emails[0].value.expose(), "t@larkspur.example", "{blank}");
+            assert!(nameless.logins.is_empty(), "{blank}");
+        }
+        let deleted = json!({
+            "realmId": "r-1", "time": 1_780_063_391_000_i64, "type": "DELETE_ACCOUNT", "userId": "2b7e", "details": null,
+        });
+        assert_eq!(subject(deleted).person_key.0, "keycloak:r-1:2b7e");
     }
 
     #[test]

@@ -300,12 +300,12 @@ impl Mapped<'_> {
         members::plausible_at(&place, time)
     }
 
-    /// A moment, or a date in the zone and with the boundary of the source. Midnight in UTC is how many systems write
-    /// a date.
+    /// A moment, or a date in the zone and with the boundary of the source. Midnight in UTC, or in that zone, is how many
+    /// systems write a date.
     fn effective(&self) -> Result<Option<Effective>, Reject> {
         let Some(it) = asked("effective", self.mapping.effective.as_ref()) else { return Ok(None) };
         let Some(text) = self.scope.text(it)? else { return Ok(None) };
-        match dates::moment_or_date(&text) {
+        match dates::moment_or_date(&text, &self.rules.zone) {
             Some(found) => Ok(Some(found.effective(self.rules.boundary, self.rules))),
             None => {
                 let why = "is neither a date YYYY-MM-DD nor an RFC 3339 time; date(…), days(…) and millis(…) make one";

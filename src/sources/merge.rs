@@ -1,4 +1,5 @@
-//! Merge's webhooks about employees, which carry the employee as Merge knows them after a synchronisation.
+//! Merge's webhooks about employees, which carry the employee as Merge knows them after a synchronisation: how somebody
+//! stands, not what happened.
 
 use serde_json::Value;
 
@@ -13,11 +14,12 @@ pub(super) const ADAPTER: Adapter = Adapter::new(Format::Merge, "merge", recogni
 const SYSTEM: &str = "merge";
 
 /// What is decided, as `docs/sources/merge.md` lists it. Everything else is ignored.
-pub const MEANINGS: &[(&str, Action)] = &[LEFT, LEAVES, INACTIVE, REMOVED];
+pub const MEANINGS: &[(&str, Action)] = &[LEFT, LEAVES, INACTIVE, STAYS, REMOVED];
 
 const LEFT: Meaning = ("employee.left", Action::Deprovision);
 const LEAVES: Meaning = ("employee.leaving", Action::Schedule);
 const INACTIVE: Meaning = ("employee.inactive", Action::Suspend);
+const STAYS: Meaning = ("employee.active", Action::Cancel);
 // A connection that was cut, or an employee who stood there twice, looks the same.
 const REMOVED: Meaning = ("employee.removed", Action::IdentityUpdate);
 
@@ -40,26 +42,62 @@ fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
     let employee = event.object("data")?;
     let at = employee.required_time("modified_at")?;
     let day = dates::day(&employee, "termination_date", rules.boundary, rules)?;
-    let is_inactive = employee.filled_str("employment_status")? == Some("INACTIVE");
     let is_removed = kind == "Employee.removed" || employee.optional_bool("remote_was_deleted")? == Some(true);
     let lies_ahead = day.as_ref().is_some_and(|day| day.at > at);
-    let (row, action) = match &day {
-        _ if is_removed => REMOVED,
-        // Also whoever left years ago arrives so, when Merge reads an account for the first time.
-        _ if kind == "Employee.added" && !lies_ahead => return Ok(Verdict::ignored("new to Merge")),
-        Some(_) if is_inactive => LEFT,
-        Some(_) if lies_ahead => LEAVES,
-        Some(_) => return Ok(Verdict::ignored("active, although the termination date has passed")),
-        None if is_inactive => INACTIVE,
-        None => return Ok(Verdict::ignored("active, without a termination date")),
+    let (row, action) = match (&day, is_removed) {
+        (_, true) => REMOVED,
+        (day, false) => match (status(&employee)?, day) {
+            // Also whoever left years ago arrives so, when Merge reads an account for the first time.
+            (Some(Status::Inactive) | None, _) if kind == "Employee.added" && !lies_ahead => {
+                return Ok(Verdict::ignored("new to Merge"));
+            }
+            (Some(Status::Inactive), Some(_)) => LEFT,
+            (Some(Status::Inactive), None) => INACTIVE,
+            (Some(Status::Employed) | None, Some(_)) if lies_ahead => LEAVES,
+            (Some(Status::Employed), None) => STAYS,
+            // The day of an earlier employment.
+            (Some(Status::Employed), Some(day)) if at.duration_since(day.at) > dates::NEWS => STAYS,
+            (Some(Status::Employed), Some(_)) => {
+                return Ok(Verdict::ignored("active, although the termination date has passed"));
+            }
+            (None, None) => return Ok(Verdict::ignored("neither a status nor a termination date")),
+            (None, Some(_)) => {
+                let why = "is missing beside a termination date that has passed: nothing says whether they left; \
+                           Merge passes on what it cannot map";
+                return Err(employee.invalid(STATUS, why));
+            }
+        },
     };
     let id = employee.required_str("id", TEXT_MAX)?;
     // The id of the hook is that of the subscription.
     let event_id = members::event_id(&[kind, id, &at.to_string()])?;
     let source = SourceRef::new(SYSTEM, &tenant, row, event_id);
     let said = PersonEvent::new(action, at, subject(&employee, id, &tenant)?, source);
-    let effective = day.filter(|_| !is_removed).map(|day| day.effective);
-    Ok(Verdict::event(PersonEvent { effective, resolved: said.resolved && !is_removed, ..said }))
+    let effective = day.filter(|_| !is_removed && action != Action::Cancel).map(|day| day.effective);
+    let (level, resolved) = (!is_removed, said.resolved && !is_removed);
+    Ok(Verdict::event(PersonEvent { effective, level, resolved, ..said }))
+}
+
+const STATUS: &str = "employment_status";
+
+/// How somebody stands.
+enum Status {
+    Inactive,
+    /// Also from a day to come.
+    Employed,
+}
+
+/// As Merge has mapped it; `None` = it is not said.
+fn status(employee: &Members<'_>) -> Result<Option<Status>, Reject> {
+    Ok(Some(match employee.filled_str(STATUS)? {
+        None => return Ok(None),
+        Some("INACTIVE") => Status::Inactive,
+        Some("ACTIVE" | "PENDING") => Status::Employed,
+        Some(_) => {
+            let why = "is none of ACTIVE, PENDING and INACTIVE: Merge passes on what it cannot map";
+            return Err(employee.invalid(STATUS, why));
+        }
+    }))
 }
 
 fn subject(employee: &Members<'_>, id: &str, tenant: &str) -> Result<Subject, Reject> {

@@ -73,7 +73,7 @@ fn tenant(user: &Members<'_>, rules: &Rules) -> Result<String, Reject> {
 /// The name of a user is the user name, which often is an address and need not be one.
 fn subject(user: &Members<'_>, tenant: &str) -> Result<Subject, Reject> {
     let id = user.required_str("id", TEXT_MAX)?;
-    let name = user.optional_text("name", TEXT_MAX)?;
+    let name = user.filled_str("name")?.map(ToOwned::to_owned);
     let email = name.as_deref().and_then(|name| Email::parse(name).ok());
     Ok(Subject {
         emails: email.map(|value| Address { value, kind: AddressKind::Work, primary: None }).into_iter().collect(),
@@ -94,12 +94,33 @@ fn actor(activity: &Members<'_>) -> Option<Actor> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::sources::{Record, read};
 
     #[test]
     fn the_documented_decisions_are_the_ones_taken() {
         let documented = crate::sources::documented(include_str!("../../docs/sources/ping_one.md"));
         let taken: Vec<_> = MEANINGS.iter().map(|(name, action)| (*name, action.as_str())).collect();
         assert_eq!(documented, taken);
+    }
+
+    #[test]
+    fn a_blank_name_is_absent() {
+        let rules = Rules { format: Format::PingOne, ..Rules::auto() };
+        for blank in [json!(""), Value::Null] {
+            let user = json!({ "type": "USER", "id": "bbbb", "name": blank, "environment": { "id": "abc" } });
+            let activity = json!({
+                "id": "0c1d", "recordedAt": "2026-05-29T14:03:11.400Z", "action": { "type": "USER.DELETED" },
+                "result": { "status": "SUCCESS" }, "resources": [user],
+            });
+            let bytes = activity.to_string();
+            let verdict =
+                read(&Record { value: Some(bytes.as_bytes()), ..Record::default() }, &rules).remove(0).verdict;
+            let Verdict::Event(event) = verdict else { panic!("{verdict:?}") };
+            assert_eq!(event.subject.person_key.0, "ping_one:abc:bbbb");
+            assert!(event.subject.emails.is_empty() && event.subject.logins.is_empty());
+        }
     }
 }

@@ -210,6 +210,7 @@ mod tests {
                 json!([{"op": "add", "path": "emails[type eq \"work\"].value", "value": "a@larkspur.example"}]),
                 "identity_update",
             ),
+            (json!([{"op": "replace", "path": "emails[type eq \"work\"].value", "value": ""}]), "ignore"),
             (json!([{"op": "add", "path": "emails[type eq \"home\"].value", "value": "a@mail.example"}]), "ignore"),
             (json!([active(json!(0))]), "wrong_type"),
             (json!([active(json!("no"))]), "wrong_type"),
@@ -238,6 +239,12 @@ mod tests {
             (user(json!({"active": false})), "deprovision", vec!["a@larkspur.example"]),
             (user(json!({"active": false, "emails": work})), "deprovision", vec!["b@larkspur.example"]),
             (user(json!({"active": true, "emails": work})), "identity_update", vec!["b@larkspur.example"]),
+            (
+                user(json!({"active": false, "emails": [{"value": "", "type": "work"}, {"type": "work"}]})),
+                "deprovision",
+                vec!["a@larkspur.example"],
+            ),
+            (user(json!({"active": true, "emails": [{"value": null, "type": "work"}]})), "ignore", vec![]),
             (user(json!({"active": true})), "ignore", vec![]),
             (user(json!({})), "ignore", vec![]),
             (

@@ -132,7 +132,12 @@ impl Claims<'_> {
             }
             "prov:put:full" | "prov:create:full" => {
                 said = Said::of_resource(&events.object(uri)?.object("data")?)?;
-                said.action(Manner::State)
+                let action = said.action(Manner::State);
+                // Many accounts are made before their people come.
+                if name == "prov:create:full" && action == Some(Action::Deprovision) {
+                    return ignored("a new account, not a departure");
+                }
+                action
             }
             // It says which attributes changed, and not to what.
             "prov:patch:notice" | "prov:put:notice" => {
@@ -216,13 +221,39 @@ fn names_active(payload: &Members<'_>) -> Result<bool, Reject> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::sources::{Record, read};
 
     #[test]
     fn the_documented_decisions_are_the_ones_taken() {
         let documented = crate::sources::documented(include_str!("../../docs/sources/set.md"));
         let taken: Vec<_> = MEANINGS.iter().map(|(name, action)| (*name, action.as_str())).collect();
         assert_eq!(documented, taken);
+    }
+
+    #[test]
+    fn a_new_account_that_is_not_active_yet_is_no_departure() {
+        let rules = Rules { format: Format::Set, ..Rules::auto() };
+        let said = |event: &str, active: bool| {
+            let user = json!({"userName": "kim@larkspur.example", "active": active, "emails": [{"value": "kim@larkspur.example", "type": "work"}]});
+            let mut events = json!({});
+            events[format!("{SCIM}{event}")] = json!({ "data": user });
+            let token = json!({
+                "iss": "https://idp.larkspur.example/", "jti": "e5a1", "iat": 1_780_063_391,
+                "sub_id": {"format": "scim", "uri": "/Users/2b2f"}, "events": events,
+            });
+            let bytes = token.to_string();
+            match read(&Record { value: Some(bytes.as_bytes()), ..Record::default() }, &rules).remove(0).verdict {
+                Verdict::Event(event) => event.action.as_str().to_owned(),
+                Verdict::Ignore { reason, .. } => reason.into_owned(),
+                Verdict::Reject(reject) => panic!("{}", reject.detail),
+            }
+        };
+        assert_eq!(said("prov:create:full", false), "a new account, not a departure");
+        assert_eq!(said("prov:create:full", true), "identity_update");
+        assert_eq!(said("prov:put:full", false), "deprovision");
     }
 
     #[test]

@@ -35,6 +35,28 @@ pub(super) struct Level {
     pub(super) date: Option<MomentOrDate>,
 }
 
+/// How the last day lies to the moment at which it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Day {
+    None,
+    Ahead,
+    /// Within the last week: it may have been entered late.
+    Passed,
+    /// A contract, or an employment, of earlier times.
+    LongPassed,
+}
+
+impl Level {
+    pub(super) fn day(&self, told_at: Timestamp, rules: &Rules) -> Day {
+        let Some(date) = self.date else { return Day::None };
+        match date.at(rules.boundary, rules) {
+            Some(at) if told_at.duration_since(at) > dates::NEWS => Day::LongPassed,
+            Some(at) if at <= told_at => Day::Passed,
+            Some(_) | None => Day::Ahead,
+        }
+    }
+}
+
 /// A row, and what is known of its columns' types.
 pub(super) struct Row<'a> {
     columns: Members<'a>,
@@ -86,7 +108,7 @@ impl<'a> Row<'a> {
                     Value::Bool(flag) => Some(flag.to_string()),
                     value => scalar(value, &place)?,
                 };
-                said.is_some_and(|said| table.left.contains(&said))
+                said.is_some_and(|said| table.left.iter().any(|left| unpadded(left) == unpadded(&said)))
             }
             None => false,
         };
@@ -128,7 +150,8 @@ impl<'a> Row<'a> {
             Value::Null => return Ok(None),
             Value::String(text) if text.is_empty() => return Ok(None),
             Value::String(text) => {
-                dates::moment_or_date(text).ok_or_else(|| invalid("is neither a date nor an RFC 3339 time"))?
+                let found = dates::moment_or_date(text, &rules.zone);
+                found.ok_or_else(|| invalid("is neither a date nor an RFC 3339 time"))?
             }
             Value::Number(number) => {
                 let count = number.as_i64().ok_or_else(|| another_type(place, "a whole number", value))?;
@@ -161,6 +184,11 @@ impl<'a> Row<'a> {
         };
         DateAs::of_type(field(columns, column)?.get("name")?.as_str()?)
     }
+}
+
+/// A text as it was before a column of fixed length (`CHAR(n)`) filled it up with blanks.
+fn unpadded(text: &str) -> &str {
+    text.trim_end_matches(' ')
 }
 
 /// A count since 1970-01-01. Columns of these types know no zone: what they count is a clock on the wall.

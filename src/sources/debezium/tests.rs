@@ -46,6 +46,12 @@ fn said(record: &Value, rules: &Rules) -> String {
     }
 }
 
+/// Why a record is ignored.
+fn why(record: &Value, rules: &Rules) -> String {
+    let Verdict::Ignore { reason, .. } = verdict(record, rules) else { panic!("{record}") };
+    reason.into_owned()
+}
+
 /// 2026-05-29, and the 30th of the next month.
 const MAY: i64 = 20_602;
 const JUNE: i64 = 20_634;
@@ -129,6 +135,82 @@ fn a_snapshot_or_a_deleted_row_removes_nobody() {
 }
 
 #[test]
+fn beside_a_status_a_date_that_has_passed_counts_as_the_page_says() {
+    let rules = both();
+    // The week is full at the moment of the change.
+    let (lately, earlier, long_ago) = (MAY - 1, MAY - 7, MAY - 8);
+    let (no, due, stays) = ("ignore", "schedule 2026-05-29T00:00:00Z", "cancel 2026-05-29T14:03:11.5Z");
+    for (before, within_the_week, longer_ago) in [
+        (row("TERMINATED", None), stays, stays),
+        (row("TERMINATED", Some(long_ago)), stays, stays),
+        (row("TERMINATED", Some(JUNE)), stays, stays),
+        (row("ACTIVE", None), due, no),
+        (row("ACTIVE", Some(JUNE)), due, stays),
+        (row("ACTIVE", Some(earlier)), no, no),
+        (row("ACTIVE", Some(long_ago - 1)), no, no),
+    ] {
+        for (day, is) in [(lately, within_the_week), (long_ago, longer_ago)] {
+            assert_eq!(said(&envelope("u", before.clone(), row("ACTIVE", Some(day))), &rules), is, "{before} {day}");
+        }
+    }
+    for (op, day, is) in [
+        ("u", lately, "is schedule 2026-05-29T00:00:00Z"),
+        ("u", earlier, "is schedule 2026-05-23T00:00:00Z"),
+        ("u", long_ago, "is cancel 2026-05-29T14:03:11.5Z"),
+        ("r", lately, "ignore"),
+        ("r", earlier, "ignore"),
+        ("r", long_ago, "is cancel 2026-05-29T14:03:11.5Z"),
+    ] {
+        assert_eq!(said(&envelope(op, Value::Null, row("ACTIVE", Some(day))), &rules), is, "{op} {day}");
+    }
+    // The status is what it was, and a day that passed is moved to one to come.
+    let put_off = envelope("u", row("ACTIVE", Some(lately)), row("ACTIVE", Some(JUNE)));
+    assert_eq!(said(&put_off, &rules), "schedule 2026-07-01T00:00:00Z");
+    let hired_again = envelope("u", row("ACTIVE", Some(long_ago)), row("ACTIVE", Some(lately)));
+    assert_eq!(why(&hired_again, &rules), "active, although the date has passed");
+}
+
+#[test]
+fn where_a_date_stands_alone_it_says_that_they_have_left() {
+    let rules = rules(json!({ "date": "last_day", "date_as": "days" }));
+    let long_ago = row("", Some(MAY - 8));
+    assert_eq!(said(&envelope("u", row("", None), long_ago.clone()), &rules), "schedule 2026-05-22T00:00:00Z");
+    assert_eq!(said(&envelope("u", Value::Null, long_ago.clone()), &rules), "is schedule 2026-05-22T00:00:00Z");
+    assert_eq!(said(&envelope("r", Value::Null, long_ago), &rules), "ignore");
+    assert_eq!(said(&envelope("r", Value::Null, row("", Some(MAY - 1))), &rules), "ignore");
+}
+
+#[test]
+fn a_column_of_fixed_length_is_filled_up_with_blanks() {
+    let padded = rules(
+        json!({ "status": "status", "left": ["TERMINATED", "RETIRED   "], "date": "last_day", "date_as": "days" }),
+    );
+    for left in ["TERMINATED", "TERMINATED  ", "RETIRED", "RETIRED     "] {
+        let change = envelope("u", row("ACTIVE      ", None), row(left, None));
+        assert_eq!(said(&change, &padded), format!("deprovision {COMMIT}"), "{left:?}");
+    }
+    for (other, status) in [(" TERMINATED", "ACTIVE"), ("            ", "ACTIVE"), ("ON_LEAVE    ", "ACTIVE      ")] {
+        let change = envelope("u", row(status, None), row(other, None));
+        assert_eq!(why(&change, &padded), "the status or the date changed, and means the same", "{other:?}");
+    }
+    assert_eq!(
+        why(&envelope("u", row("ACTIVE", None), row("ACTIVE", None)), &padded),
+        "none of the mapped columns changed"
+    );
+}
+
+#[test]
+fn a_changed_address_is_told_also_beside_what_means_the_same() {
+    for (before, after) in
+        [(row("ACTIVE", None), row("ON_LEAVE", None)), (row("ACTIVE", Some(MAY - 8)), row("ACTIVE", Some(MAY - 9)))]
+    {
+        let mut after = after;
+        after["work_email"] = json!("b@larkspur.example");
+        assert_eq!(said(&envelope("u", before, after), &both()), format!("identity_update {COMMIT}"));
+    }
+}
+
+#[test]
 fn a_changed_address_is_told() {
     let mut after = row("ACTIVE", None);
     after["work_email"] = json!("b@larkspur.example");
@@ -165,6 +247,12 @@ fn dates_are_read_by_their_type_and_never_guessed() {
     assert_eq!(plain(json!("2026-06-30")), "schedule 2026-07-01T00:00:00Z");
     assert_eq!(plain(json!("2026-06-30Z")), "schedule 2026-07-01T00:00:00Z");
     assert_eq!(plain(json!("2026-06-30T17:00:00+02:00")), "schedule 2026-06-30T15:00:00Z");
+    // Midnight in Berlin, as a column with zone is written.
+    let berlin =
+        Rules { zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(), ..rules(json!({ "date": "last_day" })) };
+    let mut after = row("ACTIVE", None);
+    after["last_day"] = json!("2026-06-29T22:00:00.000000Z");
+    assert_eq!(said(&envelope("u", row("ACTIVE", None), after), &berlin), "schedule 2026-06-30T22:00:00Z");
     assert!(plain(json!(JUNE)).starts_with("invalid_value: `after.last_day` is a number, and nothing says of what"));
     assert!(plain(json!(true)).starts_with("wrong_type: `after.last_day` is true or false"));
     for (count, unit, is) in [

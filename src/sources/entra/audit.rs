@@ -217,7 +217,7 @@ fn address(property: &Members<'_>, name: &str) -> Option<Email> {
 
 fn subject(user: &Members<'_>, tenant: &str) -> Result<Subject, Reject> {
     let id = user.required_str("id", TEXT_MAX)?;
-    let (email, login) = match user.optional_str("userPrincipalName", TEXT_MAX)? {
+    let (email, login) = match user.filled_str("userPrincipalName")? {
         Some(name) => principal(name, id, &user.place("userPrincipalName"))?,
         None => (None, None),
     };
@@ -268,6 +268,16 @@ fn actor(audit: &Members<'_>) -> Option<Actor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_blank_principal_name_is_absent() {
+        for blank in [Value::from(""), Value::Null] {
+            let user = serde_json::json!({ "type": "User", "id": "4c1d", "userPrincipalName": blank });
+            let subject = subject(&Members::of(&user, "").unwrap(), "t").unwrap();
+            assert_eq!((subject.person_key.0.as_str(), subject.emails.len()), ("entra:t:4c1d", 0));
+            assert!(subject.logins.is_empty());
+        }
+    }
 
     #[test]
     fn a_principal_name_is_an_address_only_when_it_is_one() {

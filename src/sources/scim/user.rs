@@ -77,7 +77,7 @@ impl Said {
             "externalid" => self.external_id = operation.text_if_fit(value).or(self.external_id.take()),
             "emails" => self.addresses(operation, value)?,
             "emails[typeeq\"work\"].value" | "emails[primaryeqtrue].value" => {
-                self.emails.push(work(operation.required_email(value)?, None));
+                self.emails.extend(operation.filled_work_email(value)?);
             }
             _ => {}
         }
@@ -108,7 +108,8 @@ impl Said {
             let kind = item.text_if_fit(item.spelled("type")?).map(|kind| kind.to_ascii_lowercase());
             let primary = item.required(item.spelled("primary")?).ok().and_then(Value::as_bool);
             if kind.as_deref() == Some("work") || kind.as_deref() != Some("home") && primary == Some(true) {
-                self.emails.push(work(item.required_email(item.spelled("value")?)?, primary));
+                let address = item.filled_work_email(item.spelled("value")?)?;
+                self.emails.extend(address.map(|address| Address { primary, ..address }));
             }
         }
         Ok(())
