@@ -159,7 +159,13 @@ mod tests {
 
     #[test]
     fn only_the_path_of_a_user_names_one() {
-        for path in ["/Users/5f2b", "https://scim.larkspur.example/v2/Users/5f2b", "Users/5f2b", "/Users/5f2b?a=/b"] {
+        for path in [
+            "/Users/5f2b",
+            "https://scim.larkspur.example/v2/Users/5f2b",
+            "Users/5f2b",
+            "/Users/5f2b?a=/b",
+            "/users/5f2b/",
+        ] {
             assert_eq!(user_of(path), Some("5f2b"), "{path}");
         }
         for path in ["/Users/", "/Users", "/Groups/5f2b", "v2/Users/5f2b/roles", "/xUsers/5f2b"] {
@@ -202,6 +208,14 @@ mod tests {
             (json!([{"op": "Add", "value": {"Active": "FALSE"}}]), "deprovision"),
             (
                 json!([{"op": "replace", "path": "urn:ietf:params:scim:schemas:core:2.0:User:active", "value": false}]),
+                "deprovision",
+            ),
+            (
+                json!([{"op": "replace", "path": "urn:ietf:params:scim:schemas:core:2.0:User", "value": {"active": false}}]),
+                "deprovision",
+            ),
+            (
+                json!([{"op": "replace", "value": {"urn:ietf:params:scim:schemas:core:2.0:User:active": false}}]),
                 "deprovision",
             ),
             (json!([{"op": "replace", "path": "title", "value": "x"}]), "ignore"),

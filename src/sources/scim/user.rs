@@ -58,6 +58,8 @@ impl Said {
         let path = if operation.is_present(path) { Some(operation.required_str(path, TEXT_MAX)?) } else { None };
         let path = path.map(|path| path.to_ascii_lowercase());
         let path = path.as_deref().map(|path| path.strip_prefix(CORE).unwrap_or(path));
+        // The schema alone is the whole user.
+        let path = path.filter(|path| *path != &CORE[..CORE.len() - 1]);
         match (verb.as_str(), path) {
             ("remove", Some("active")) => Err(operation.invalid("path", "removes `active`, which says neither")),
             ("remove", _) => Ok(()),
@@ -85,8 +87,12 @@ impl Said {
     }
 
     fn attributes(&mut self, user: &Members<'_>) -> Result<(), Reject> {
-        let active = user.spelled("active")?;
-        if user.is_present(active) {
+        // A name may be written in full.
+        for name in ["active", "urn:ietf:params:scim:schemas:core:2.0:User:active"] {
+            let active = user.spelled(name)?;
+            if !user.is_present(active) {
+                continue;
+            }
             self.active = truth(user.required(active)?, &user.place(active))?.or(self.active);
         }
         self.user_name = user.text_if_fit(user.spelled("userName")?).or(self.user_name.take());
@@ -176,8 +182,9 @@ impl Said {
 /// The user that a path or an address ends in: `/Users/{id}`, whatever stands before.
 pub(in crate::sources) fn user_of(path: &str) -> Option<&str> {
     let path = path.split(['?', '#']).next().unwrap_or(path);
-    let (before, id) = path.rsplit_once('/')?;
-    (!id.is_empty() && before.rsplit('/').next() == Some("Users")).then_some(id)
+    let (before, id) = path.strip_suffix('/').unwrap_or(path).rsplit_once('/')?;
+    let of_users = before.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case("Users"));
+    (!id.is_empty() && of_users).then_some(id)
 }
 
 fn work(value: Email, primary: Option<bool>) -> Address {
