@@ -545,10 +545,10 @@ async fn a_probe_asks_one_harmless_question() {
 async fn explained(url: &str, id: &str) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let config = format!(
-        "config_version = 1\n[kafka]\nbootstrap_servers = \"localhost:1\"\n[people]\n\
-         company_domains = [\"larkspur.example\"]\nplus_tags = true\n[people.same_domains]\n\
-         \"larkspur.io\" = \"larkspur.example\"\n[lookups.it]\nkind = \"okta\"\nurl = \"{url}\"\n\
-         [[sources]]\nname = \"okta\"\ntopic = \"okta\"\nformat = \"okta\"\ntenant = \"larkspur.okta.com\"\nlookup = \"it\"\n"
+        "config_version = 1\n[kafka]\nbootstrap_servers = \"localhost:1\"\n[people]\nplus_tags = true\n\
+         company_domains = [\"larkspur.example\"]\n[people.same_domains]\n\"larkspur.io\" = \"larkspur.example\"\n\
+         [lookups.it]\nkind = \"okta\"\nurl = \"{url}\"\n[[sources]]\nname = \"okta\"\ntopic = \"okta\"\n\
+         format = \"okta\"\ntenant = \"larkspur.okta.com\"\nlookup = \"it\"\n"
     );
     std::fs::write(folder.path().join("heroku-deprovisioner.toml"), config).unwrap();
     let event = json!({"uuid": "5f3c7d1a-6f0e-11f1-9d0e-1f6b1d1d7c11", "published": "2026-05-29T14:03:11.902Z",
