@@ -115,6 +115,21 @@ fn a_test_that_fails_refuses_the_configuration() {
     }
 }
 
+/// What is wrong with a test itself is told where it stands.
+#[test]
+fn a_test_that_is_none_is_told_at_its_place() {
+    let mapping = |record: &str, says: &str| {
+        mistake(&format!(
+            "[sources.mapping]\nid = \"/id\"\naction = \"/a\"\n[[sources.mapping.tests]]\nrecord = '{record}'\nsays = ['{says}']\n"
+        ))
+    };
+    let told = mapping("{\"id\": 7,", "ignore");
+    assert!(told.starts_with("x.toml:15:10: `sources[0].mapping.tests[0].record` is no JSON: "), "{told}");
+    let told = mapping("{}", "removed kofi@larkspur.example");
+    let at = "x.toml:16:1: `sources[0].mapping.tests[0].says` names no decision: \"removed\" is none of deprovision, ";
+    assert!(told.starts_with(at), "{told}");
+}
+
 /// A mapping belongs to its own source, also where the effective configuration shows several.
 #[test]
 fn the_effective_configuration_reads_like_the_one_that_was_written() {

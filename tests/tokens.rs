@@ -151,6 +151,26 @@ fn a_look_without_keys_says_that_the_signature_was_not_checked() {
     assert!(!row.reason.contains("signature"), "{}", row.reason);
 }
 
+/// Whoever looks at a record without the issuer's keys is told what the service would say, as far as no key decides it.
+#[test]
+fn a_look_without_the_issuers_keys_leaves_out_the_signature_alone() {
+    let issuer = Issuer::new();
+    let age_max = SignedDuration::from_hours(7 * 24);
+    let rules = rules(Trust::Keyless { algorithms: vec![Algorithm::ES256], age_max });
+    let look = |value: &str| explain(&record(value), &rules, now()).rows.remove(0);
+    let genuine = look(&issuer.token(&claims("1", PRIYA, now())));
+    assert_eq!(genuine.decision, Decision::Deprovision);
+    assert!(genuine.reason.ends_with("; the signature was not checked"), "{}", genuine.reason);
+    for (what, value, reason, keys) in forgeries(&issuer, PRIYA, now()) {
+        let row = look(&value);
+        let refused = row.decision == Decision::Reject && row.reason.starts_with(reason);
+        let open = keys == Keys::Needed && row.reason.ends_with("; the signature was not checked");
+        assert!(refused || open, "{what}: {}", row.reason);
+    }
+    let elsewhere = include_str!("keys/rs256.jwt");
+    assert!(look(elsewhere).reason.starts_with("bad_signature: `header.alg` is not among"), "another algorithm");
+}
+
 #[test]
 fn keys_of_another_kind_are_no_keys() {
     let jwks = |key: Value| json!({"keys": [key]}).to_string();

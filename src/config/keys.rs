@@ -49,9 +49,11 @@ impl Fallback {
 }
 
 impl Key {
-    /// The variable that sets it. `NAME` stands for a name that the operator chooses.
-    pub fn variable(&self) -> String {
-        variable(self.path)
+    /// The variable that sets it. `NAME` stands for a name that the operator chooses. `None` = it stands in a list whose
+    /// entries have no names, which is set as a whole.
+    pub fn variable(&self) -> Option<String> {
+        let mut lists = self.path.match_indices("[]").map(|(at, brackets)| &self.path[..at + brackets.len()]);
+        lists.all(has_names).then(|| variable(self.path))
     }
 
     /// The table that it stands in; empty = the top.
@@ -63,6 +65,11 @@ impl Key {
     pub fn name(&self) -> &'static str {
         self.path.rsplit_once('.').map_or(self.path, |(_, name)| name)
     }
+}
+
+/// Whether each entry of a list of tables has a name of its own, by which a variable can mean it.
+pub(super) fn has_names(list: &str) -> bool {
+    KEYS.iter().any(|key| key.section() == list && key.name() == "name")
 }
 
 /// The variable of a key.

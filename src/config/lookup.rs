@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::secret::Secret;
 use super::{duration, without_slash};
+use crate::sources::Format;
 
 /// What a directory speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -20,6 +21,17 @@ pub enum LookupKind {
     Graph,
     /// Google's Directory API.
     Google,
+}
+
+impl LookupKind {
+    /// Whether ids of a format are another vendor's, so that none has the form that is asked for here.
+    pub fn knows_no_id_of(self, format: Format) -> bool {
+        use LookupKind::{Google, Graph, Okta};
+        matches!(
+            (format, self),
+            (Format::Okta, Graph | Google) | (Format::Entra, Okta | Google) | (Format::Google, Okta | Graph)
+        )
+    }
 }
 
 /// One entry of `lookups`.

@@ -74,9 +74,11 @@ impl Layers {
                 // Only the place: the rest of the line may hold a secret.
                 layers.problem(text.place(span.start..span.start), format!("no valid TOML: {}", error.message()), None);
             }
-            if layers.problems.is_empty() {
-                layers.table(&text, table.get_ref(), "", &Path::default());
+            // What else is missing or wrong in it cannot be told.
+            if !layers.problems.is_empty() {
+                return layers;
             }
+            layers.table(&text, table.get_ref(), "", &Path::default());
         }
         for (name, value) in environment.settings() {
             layers.variable(name, value);
@@ -95,7 +97,12 @@ impl Layers {
             let path = path.name(name.get_ref());
             match keys::find(section, name.get_ref()) {
                 None => {
-                    let remedy = keys::nearest(section, name.get_ref()).map(|near| format!("did you mean `{near}`?"));
+                    let remedy = match keys::find("", name.get_ref()) {
+                        Some((Found::Leaf(_), _)) if !section.is_empty() => {
+                            Some(format!("`{}` stands at the top of the file, above the first [table]", name.get_ref()))
+                        }
+                        _ => keys::nearest(section, name.get_ref()).map(|near| format!("did you mean `{near}`?")),
+                    };
                     self.problem(place, format!("unknown key `{path}`"), remedy);
                 }
                 Some((Found::Leaf(key), _)) => self.leaf(text, key, place, value, path),
@@ -318,7 +325,7 @@ impl Layers {
             Some(path) => Ok((*path).clone()),
             None => Err((
                 format!("no `{parent}` of the name {written:?} in the file"),
-                Some(format!("define it there, or set all in {}", keys::variable(&parent.to_string()))),
+                Some(format!("define it there, or set all in {}", parent.variable())),
             )),
         }
     }
@@ -333,7 +340,7 @@ impl Layers {
             Some((path, _)) => Ok(Path(path.0[..path.0.len() - 1].to_vec())),
             None => Err((
                 format!("no entry of `{list}` has the name {written:?}"),
-                Some(format!("define it in the file, or set all in {}", keys::variable(&list.to_string()))),
+                Some(format!("define it in the file, or set all in {}", list.variable())),
             )),
         }
     }
@@ -514,12 +521,26 @@ impl Path {
         }
     }
 
+    /// The variable that sets it, or else the innermost list of entries without names that it stands in.
     fn variable(&self) -> String {
-        let names = self.0.iter().map(|step| match step {
-            Step::Name(name) => name.to_uppercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "_"),
-            Step::Entry(_) => "NAME".to_owned(),
-        });
-        format!("{VARIABLE_PREFIX}{}", names.collect::<Vec<_>>().join("__"))
+        let mut list = String::new();
+        let mut names = Vec::new();
+        for step in &self.0 {
+            match step {
+                Step::Name(name) => {
+                    list = keys::join(&list, name);
+                    names.push(name.to_uppercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "_"));
+                }
+                Step::Entry(_) => {
+                    list.push_str("[]");
+                    if !keys::has_names(&list) {
+                        break;
+                    }
+                    names.push("NAME".to_owned());
+                }
+            }
+        }
+        format!("{VARIABLE_PREFIX}{}", names.join("__"))
     }
 }
 

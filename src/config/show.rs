@@ -48,7 +48,9 @@ pub fn table_of_keys() -> String {
         for line in wrapped(&format!("{}, {}", kind(key), default_sentence(key)), 74) {
             let _ = writeln!(text, "    {line}");
         }
-        let _ = writeln!(text, "    {}", key.variable());
+        if let Some(variable) = key.variable() {
+            let _ = writeln!(text, "    {variable}");
+        }
         for line in wrapped(key.doc, 74) {
             let _ = writeln!(text, "    {line}");
         }
@@ -110,7 +112,8 @@ pub fn keys_as_markdown() -> String {
             Fallback::HostName | Fallback::Absent(_) => key.default.text().to_owned(),
         };
         let name = key.name().replace('*', "NAME");
-        let _ = writeln!(text, "| `{name}` | {} | {default} | {}<br>`{}` |", kind(key), key.doc, key.variable());
+        let variable = key.variable().map(|variable| format!("<br>`{variable}`")).unwrap_or_default();
+        let _ = writeln!(text, "| `{name}` | {} | {default} | {}{variable} |", kind(key), key.doc);
     }
     text
 }

@@ -125,11 +125,13 @@ impl Source {
     }
 
     /// The same for somebody who looks at a record: nobody is asked, so signatures are checked with keys from a file only.
+    /// Without one all but the signature itself is.
     pub fn rules_offline(&self) -> Rules {
         let mut rules = self.rules();
-        if matches!(rules.tokens.trust, Trust::Signed { .. }) {
+        if let Trust::Signed { algorithms, age_max, .. } = rules.tokens.trust {
             let keys = self.jwks_file.as_ref().and_then(|file| KeySet::parse(&std::fs::read(file).ok()?).ok());
-            rules.tokens.trust = keys.map_or(Trust::Unchecked, |keys| self.signed(keys));
+            let keyless = Trust::Keyless { algorithms, age_max };
+            rules.tokens.trust = keys.map_or(keyless, |keys| self.signed(keys));
         }
         rules
     }

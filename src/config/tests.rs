@@ -410,7 +410,14 @@ fn settings_that_do_not_fit_together_are_refused_at_their_place() {
         ),
         (
             format!("{LEAST}{SOURCE}sample = \"nowhere.json\"\nsample_says = \"deprovision a@x\"\n"),
-            "x.toml:12:10: `sources[0].sample` cannot be read",
+            &format!(
+                "x.toml:12:10: `sources[0].sample` cannot be read: {}: No such file",
+                std::env::current_dir().unwrap().join("nowhere.json").display()
+            ),
+        ),
+        (
+            format!("{LEAST}{SOURCE}sample = \"Cargo.toml\"\nsample_says = \"removed a@larkspur.example\"\n"),
+            "x.toml:13:15: `sources[0].sample_says` names no decision: \"removed\" is none of deprovision, ",
         ),
         (
             format!(
@@ -467,6 +474,41 @@ fn settings_that_do_not_fit_together_are_refused_at_their_place() {
         let error = errors(&text);
         assert!(error.contains(problem), "{problem}\n--\n{error}");
     }
+}
+
+/// What stands behind it was not read, so nothing of it is missing.
+#[test]
+fn a_file_that_is_no_toml_is_told_alone() {
+    let error = errors(&LEAST.replace("[people]", "replication_factor = 10_000,\n[people]").replace("company", "x"));
+    assert!(error.starts_with("a mistake in the configuration\n\nx.toml:4:28: no valid TOML"), "{error}");
+}
+
+#[test]
+fn a_remedy_can_be_followed() {
+    for (text, remedy) in [
+        (format!("{LEAST}mode = \"enforce\"\n"), "`mode` stands at the top of the file, above the first [table]"),
+        (
+            format!("{LEAST}{SOURCE}[sources.mapping]\nid = \"/id\"\n[[sources.mapping.rules]]\nthen = \"cancel\"\n"),
+            "Write `when = …`, or set HEROKU_DEPROVISIONER__SOURCES__NAME__MAPPING__RULES\n",
+        ),
+    ] {
+        let error = errors(&text) + "\n";
+        assert!(error.contains(remedy), "{error}");
+    }
+    let variable = "HEROKU_DEPROVISIONER__SOURCES__OKTA__MAPPING__RULES__A__WHEN";
+    let error = with(&format!("{LEAST}{SOURCE}"), [(variable, "true")]).unwrap_err().to_string();
+    assert!(error.ends_with("set all in HEROKU_DEPROVISIONER__SOURCES__NAME__MAPPING__RULES"), "{error}");
+}
+
+#[test]
+fn a_directory_of_another_vendor_is_remarked_upon() {
+    let remarked = |kind: &str| {
+        let source = format!("{SOURCE}lookup = \"it\"\n");
+        let config = parse(&format!("{}{source}", lookup(kind, "token_file = \"t\"\n"))).unwrap();
+        show::remarks(&config).iter().any(|remark| remark.contains("can be asked for no id of okta"))
+    };
+    assert!(remarked("google") && remarked("graph"));
+    assert!(!remarked("okta") && !remarked("scim"));
 }
 
 #[test]

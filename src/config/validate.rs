@@ -69,6 +69,14 @@ pub fn remarks(config: &Config) -> Vec<String> {
         ))
     }));
     remarks.extend(config.sources.iter().filter_map(|source| {
+        let name = source.lookup.as_ref()?;
+        let hopeless = config.lookups.get(name)?.kind.knows_no_id_of(source.format);
+        hopeless.then(|| {
+            let (source, format) = (&source.name, source.format.as_str());
+            format!("source {source:?}: look-up {name:?} is of another kind, and can be asked for no id of {format}")
+        })
+    }));
+    remarks.extend(config.sources.iter().filter_map(|source| {
         let untested = source.mapping.as_ref()?.tests.is_empty();
         untested.then(|| format!("source {:?}: its mapping has no test", source.name))
     }));
@@ -284,8 +292,7 @@ impl Checks<'_> {
             }
             match (&source.sample, &source.sample_says) {
                 (Some(sample), Some(says)) => {
-                    if let Err((path, message)) = sample_is_read_as(sample, says, &source.rules_offline()) {
-                        let remedy = "`heroku-deprovisioner explain --source NAME FILE` shows how a record is read";
+                    if let Err((path, message, remedy)) = sample_is_read_as(sample, says, &source.rules_offline()) {
                         self.problem(&[&at(path)], format!("`{}` {message}", at(path)), remedy);
                     }
                 }
@@ -409,9 +416,9 @@ impl Checks<'_> {
             return self.problem(&[&key], format!("`{key}` {message}"), remedy);
         }
         for (number, test) in mapping.tests.iter().enumerate() {
-            if let Err(message) = test.check(&source.rules()) {
-                let key = at(&format!("mapping.tests[{number}].says"));
-                self.problem(&[&key], format!("`{key}` {message}"), "mend the mapping, or what the test expects");
+            if let Err((key, message)) = test.check(&source.rules()) {
+                let key = at(&format!("mapping.tests[{number}].{key}"));
+                self.problem(&[&key], format!("`{key}` {message}"), "mend the mapping, or the test");
             }
         }
     }
@@ -522,11 +529,17 @@ impl Checks<'_> {
     }
 }
 
-/// Reads the operator's own record as the source would; the key at fault and what is wrong with it. Checking asks no
-/// registry, so the sample of a framed source is its decoded JSON.
-fn sample_is_read_as(sample: &Path, says: &str, rules: &Rules) -> Result<(), (&'static str, String)> {
+/// Reads the operator's own record as the source would; the key at fault, what is wrong with it, and what to do.
+/// Checking asks no registry, so the sample of a framed source is its decoded JSON.
+fn sample_is_read_as(sample: &Path, says: &str, rules: &Rules) -> Result<(), (&'static str, String, &'static str)> {
     let rules = &Rules { framing: Framing::Plain, ..rules.clone() };
-    let bytes = std::fs::read(sample).map_err(|error| ("sample", format!("cannot be read: {error}")))?;
+    let bytes = std::fs::read(sample).map_err(|error| {
+        let tried = std::path::absolute(sample).unwrap_or_else(|_| sample.to_owned());
+        let message = format!("cannot be read: {}: {error}", tried.display());
+        ("sample", message, "save one record of your own topic there; a relative path begins at the working directory")
+    })?;
     let holds = if sample.to_string_lossy().ends_with(SUFFIX) { Holds::Record } else { Holds::Value };
-    own_sample::proves(&bytes, holds, rules, says).map_err(|message| ("sample_says", message))
+    let remedy = "if that is what the record means, write a decision from it, and an address or id beside it; \
+                  if not, leave the sample out: its format is read wrongly here";
+    own_sample::proves(&bytes, holds, rules, says).map_err(|message| ("sample_says", message, remedy))
 }

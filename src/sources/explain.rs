@@ -11,7 +11,7 @@ use super::framing::{self, Framing, SchemaId};
 use super::grounds::{self, Grounds};
 use super::record_file::{RecordFile, RecordFileError};
 use super::schema::Schema;
-use super::token::{Compact, Trust};
+use super::token::Compact;
 use super::{Opened, Reading, Record, Reject, RejectCode, Rules, Thoroughness, Verdict, open, read_with, schema_of};
 use crate::model::Email;
 use crate::model::event::{Action, PersonEvent, Subject};
@@ -72,12 +72,29 @@ pub struct Explanation {
     /// When it takes effect; none = the event does not say on which day.
     #[serde(serialize_with = "with_milliseconds")]
     pub effective_at: Option<Timestamp>,
+    /// When the source says that it happened.
+    #[serde(skip)]
+    pub occurred_at: Option<Timestamp>,
     /// The source's own id of the event.
     pub event_id: Option<String>,
     /// Why it is read so.
     pub reason: String,
     /// Where in the record that stands.
     pub decided_by: Grounds,
+}
+
+impl Explanation {
+    /// What the source says, whatever is lacking to carry it out.
+    pub(super) fn stated(&self) -> Decision {
+        self.kind.unwrap_or(self.decision)
+    }
+
+    /// Whether the person has this address or id.
+    pub(super) fn names(&self, who: &str) -> bool {
+        let address = Email::parse(who).ok();
+        let is_theirs = |known: &Email| address.as_ref() == Some(known);
+        self.subject.addresses.iter().any(is_theirs) || self.subject.ids.values().any(|id| id == who)
+    }
 }
 
 /// Addresses and ids of whoever is named.
@@ -128,6 +145,26 @@ impl Decision {
             Self::Reject => "reject",
         }
     }
+
+    /// The one of that name, for somebody who writes what a record must be read as.
+    pub(super) fn named(word: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|it| it.as_str() == word);
+        known.ok_or_else(|| {
+            let words = Self::ALL.map(Self::as_str).join(", ");
+            format!("names no decision: {word:?} is none of {words}")
+        })
+    }
+
+    const ALL: [Self; 8] = [
+        Self::Deprovision,
+        Self::Schedule,
+        Self::Suspend,
+        Self::Cancel,
+        Self::IdentityUpdate,
+        Self::Ignore,
+        Self::NeedsLookup,
+        Self::Reject,
+    ];
 
     fn meaning(self) -> &'static str {
         match self {
@@ -244,8 +281,8 @@ pub fn explain(record: &Record<'_>, rules: &Rules, now: Timestamp) -> Answer {
 
 fn rows(record: &Record<'_>, readings: Vec<Reading>, rules: &Rules, now: Timestamp) -> Answer {
     let mut rows: Vec<Explanation> = readings.into_iter().map(|reading| row(reading, rules, now)).collect();
-    let signed = record.value.and_then(Compact::of).is_some() && matches!(rules.tokens.trust, Trust::Unchecked);
-    for row in rows.iter_mut().filter(|row| signed && row.decision != Decision::Reject) {
+    let unproven = record.value.and_then(Compact::of).is_some() && rules.tokens.trust.passes_over_signatures();
+    for row in rows.iter_mut().filter(|row| unproven && row.decision != Decision::Reject) {
         row.reason.push_str("; the signature was not checked");
     }
     Answer { rows }
@@ -262,6 +299,7 @@ fn row(reading: Reading, rules: &Rules, now: Timestamp) -> Explanation {
             subject: about.as_ref().map(|about| named(&about.subject)).unwrap_or_default(),
             matched_by: None,
             effective_at: None,
+            occurred_at: None,
             event_id: about.and_then(|about| about.event_id),
             reason: reason.into_owned(),
             decided_by: Grounds::default(),
@@ -278,6 +316,7 @@ fn refused(element: String, reject: &Reject) -> Explanation {
         subject: Named::default(),
         matched_by: None,
         effective_at: None,
+        occurred_at: None,
         event_id: None,
         reason: format!("{}: {}", reject.code.as_str(), reject.detail),
         decided_by: Grounds::default(),
@@ -311,6 +350,7 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
         subject,
         matched_by: None,
         effective_at,
+        occurred_at: Some(event.occurred_at),
         event_id: Some(event.source.event_id.clone()),
         reason: format!("{}: {meaning}{}", event.source.event_type, if event.level { A_LEVEL } else { "" }),
         decided_by: Grounds::default(),

@@ -270,6 +270,10 @@ fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
+        // What no whole number of 64 bits holds is read as one with a fraction.
+        Value::Number(number) if number.as_f64().is_some_and(|it| number.is_f64() && it.abs() >= 1e18) => {
+            "a number of too many digits"
+        }
         Value::Number(number) if number.is_f64() => "a number with a fraction",
         Value::Number(_) => "a whole number",
         Value::String(text) if text.is_empty() => "an empty text",
@@ -306,13 +310,14 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_place_and_the_type_and_no_value() {
-        let element = json!({ "employee": { "id": ["s3cret"], "name": 1.5 }, "list": [] });
+        let element = json!({ "employee": { "id": ["s3cret"], "name": 1.5, "number": 1e22 }, "list": [] });
         let refused = |expression| text(expression, &element).unwrap_err().detail;
         assert_eq!(refused("/employee/id"), "`/employee/id` is a list, not a text or a whole number");
         assert_eq!(
             refused("/employee/name"),
             "`/employee/name` is a number with a fraction, not a text or a whole number"
         );
+        assert!(refused("/employee/number").starts_with("`/employee/number` is a number of too many digits, not "));
         let missing = |text: &str| {
             let expression = Expression::parse(text).unwrap();
             Scope::new(&element, None).missing(Asked { key: "id", expression: &expression }).detail

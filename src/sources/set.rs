@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::carrier::Element;
 use super::members::{self, ITEMS_MAX, Members, TEXT_MAX};
 use super::scim::{Manner, Said, of_names_at_most};
-use super::token::Trust;
 use super::verdict::{Reading, Reject, RejectCode, Verdict};
 use super::{Adapter, Format, Rules, not_ours};
 use crate::model::event::{Action, IdentityChange, PersonEvent, SourceRef};
@@ -101,9 +100,9 @@ fn acceptable(claims: &Members<'_>, arrived_at: Option<Timestamp>, rules: &Rules
         return untrusted(&format!("`{name}` is there, which no security event token holds"));
     }
     let issued_at = claims.optional_seconds("iat")?.ok_or_else(|| claims.missing("iat"))?;
-    if let (Trust::Signed { age_max, .. }, Some(arrived_at)) = (&rules.tokens.trust, arrived_at) {
+    if let (Some(age_max), Some(arrived_at)) = (rules.tokens.trust.age_max(), arrived_at) {
         let age = arrived_at.duration_since(issued_at);
-        if age > *age_max {
+        if age > age_max {
             return Err(Reject::new(RejectCode::Expired, "`iat` lies too far before the record"));
         }
         if age < -CLOCK_SKEW {

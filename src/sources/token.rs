@@ -46,6 +46,13 @@ pub enum Trust {
     Unchecked,
     /// Whoever writes the topic has checked it, and left the claims as plain JSON.
     PreVerified,
+    /// It is signed, and looked at by somebody who does not have the issuer's keys. The service never does.
+    Keyless {
+        /// The algorithms that count.
+        algorithms: Vec<Algorithm>,
+        /// A token that was this old when it arrived is refused.
+        age_max: SignedDuration,
+    },
     /// It is signed.
     Signed {
         /// The algorithms that count.
@@ -62,7 +69,7 @@ impl Trust {
     pub fn with_keys(&mut self, new: Arc<KeySet>) {
         match self {
             Self::Signed { keys, .. } => *keys = new,
-            Self::Unchecked | Self::PreVerified => {}
+            Self::Unchecked | Self::PreVerified | Self::Keyless { .. } => {}
         }
     }
 
@@ -70,8 +77,21 @@ impl Trust {
     pub fn authenticity(&self) -> Authenticity {
         match self {
             Self::Signed { .. } => Authenticity::JwsVerified,
-            Self::Unchecked | Self::PreVerified => Authenticity::TopicAcl,
+            Self::Unchecked | Self::PreVerified | Self::Keyless { .. } => Authenticity::TopicAcl,
         }
+    }
+
+    /// How old a token may be when it arrives; `None` = that is not asked.
+    pub(super) fn age_max(&self) -> Option<SignedDuration> {
+        match self {
+            Self::Unchecked | Self::PreVerified => None,
+            Self::Keyless { age_max, .. } | Self::Signed { age_max, .. } => Some(*age_max),
+        }
+    }
+
+    /// Whether a signature is read past.
+    pub(super) fn passes_over_signatures(&self) -> bool {
+        matches!(self, Self::Unchecked | Self::Keyless { .. })
     }
 }
 
@@ -85,7 +105,7 @@ impl TokenRules {
     pub(super) fn takes_plain_claims(&self) -> Result<(), Reject> {
         match self.trust {
             Trust::Unchecked | Trust::PreVerified => Ok(()),
-            Trust::Signed { .. } => {
+            Trust::Keyless { .. } | Trust::Signed { .. } => {
                 Err(Reject::new(RejectCode::Untrusted, "it is not signed, and the source is not marked `pre_verified`"))
             }
         }
@@ -190,6 +210,7 @@ impl<'a> Compact<'a> {
                 let why = "it is signed, and the source is marked `pre_verified`: its keys are not known";
                 return Err(Reject::new(RejectCode::Untrusted, why));
             }
+            Trust::Keyless { algorithms, .. } => header.is_signed_by_one_of(algorithms)?,
             Trust::Signed { algorithms, keys, .. } => self.verify(&header, algorithms, keys)?,
         }
         decoded(self.payload, "payload")
@@ -214,10 +235,8 @@ impl<'a> Compact<'a> {
     }
 
     fn verify(&self, header: &Header, allowed: &[Algorithm], keys: &KeySet) -> Result<(), Reject> {
+        header.is_signed_by_one_of(allowed)?;
         let refused = |why: &str| Err(Reject::new(RejectCode::BadSignature, why));
-        if !allowed.contains(&header.algorithm) {
-            return refused("`header.alg` is not among the source's `algorithms`");
-        }
         let Some(candidates) = keys.0.get(&header.kid) else {
             return refused("`header.kid` names no key of the issuer");
         };
@@ -235,6 +254,15 @@ impl<'a> Compact<'a> {
 struct Header {
     algorithm: Algorithm,
     kid: String,
+}
+
+impl Header {
+    fn is_signed_by_one_of(&self, allowed: &[Algorithm]) -> Result<(), Reject> {
+        if allowed.contains(&self.algorithm) {
+            return Ok(());
+        }
+        Err(Reject::new(RejectCode::BadSignature, "`header.alg` is not among the source's `algorithms`"))
+    }
 }
 
 fn algorithm(header: &Members<'_>) -> Result<Algorithm, Reject> {

@@ -36,7 +36,7 @@ const LOOP_DEPTH_MAX: usize = 16;
 /// The name of the element.
 const EVENT: &str = "event";
 
-/// The name of the record around it; what the elements were taken from is null there.
+/// The name of the record around it; what the elements were taken from is not there.
 const RECORD: &str = "record";
 
 /// What may be called; operators are not named by letters.
@@ -231,16 +231,18 @@ impl Room<'_> {
 /// Numbers as people write them in CEL: `1` is an int there, also where JSON's own reader calls it unsigned.
 struct Part<'a> {
     value: &'a Value,
-    /// Null instead.
+    /// Left out.
     without: &'a Value,
     /// Members that are there; those inside them all are.
     named: &'a Named,
 }
 
 impl<'a> Part<'a> {
+    /// What is null is not there, so that `has` says of it what a pointer finds.
     fn members(&self, all: &'a Map<String, Value>) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
-        let named = self.named;
-        all.iter().filter(|(name, _)| named.holds(name))
+        let Self { without, named, .. } = *self;
+        let is_there = move |value: &Value| !value.is_null() && !std::ptr::eq(without, value);
+        all.iter().filter(move |(name, value)| named.holds(name) && is_there(value))
     }
 }
 
@@ -316,7 +318,17 @@ impl Inspection<'_> {
                     let fault = self.call(it, call, format!("calls {:?}, which is not known", call.func_name));
                     return Err(fault.with_remedy(format!("known are {}", FUNCTIONS.join(", "))));
                 }
-                let literal = |it: &IdedExpr| matches!(it.expr, Expr::Literal(LiteralValue::String(_)));
+                let given = call.args.len() + usize::from(call.target.is_some());
+                if let Some(wanted) = arguments_of(&call.func_name).filter(|wanted| *wanted != given) {
+                    let plural = if wanted == 1 { "" } else { "s" };
+                    let message = format!("gives {} {given} of its {wanted} argument{plural}", call.func_name);
+                    return Err(self.call(it, call, message));
+                }
+                let literal = |it: &IdedExpr| match &it.expr {
+                    Expr::Literal(LiteralValue::String(text)) => Some(text.inner().to_owned()),
+                    _ => None,
+                };
+                let last = call.args.last().and_then(literal);
                 if call.func_name == "matches" && loops == Loops::Inside {
                     return Err(self.call(
                         it,
@@ -324,8 +336,18 @@ impl Inspection<'_> {
                         "calls matches(…) inside a macro, which could take too long".to_owned(),
                     ));
                 }
-                if call.func_name == "matches" && !call.args.last().is_some_and(literal) {
-                    return Err(self.call(it, call, "takes the pattern of matches(…) from the record".to_owned()));
+                match (call.func_name.as_str(), &last) {
+                    ("matches", None) => {
+                        return Err(self.call(it, call, "takes the pattern of matches(…) from the record".to_owned()));
+                    }
+                    ("matches", Some(pattern)) if !is_pattern(pattern) => {
+                        return Err(self.call(it, call, "gives matches(…) a pattern that is none".to_owned()));
+                    }
+                    ("date", Some(form)) if !is_form_of_dates(form) => {
+                        let fault = self.call(it, call, "gives date(…) a form that no date has".to_owned());
+                        return Err(fault.with_remedy("write day, month and year as in \"%d.%m.%Y\""));
+                    }
+                    _ => {}
                 }
                 call.target.iter().map(AsRef::as_ref).chain(&call.args).try_for_each(inner)
             }
@@ -375,6 +397,30 @@ impl Inspection<'_> {
         let at = self.source.offset_for(it.id).map_or(0, |(start, _)| start as usize);
         Fault::at(self.text.floor_char_boundary(at), message)
     }
+}
+
+/// How many arguments a function of ours takes, what it is called on included.
+fn arguments_of(function: &str) -> Option<usize> {
+    match function {
+        "lower" | "days" | "seconds" | "millis" | "micros" => Some(1),
+        "date" => Some(2),
+        _ => None,
+    }
+}
+
+/// Whether CEL's own `matches` takes a pattern.
+fn is_pattern(pattern: &str) -> bool {
+    static MATCHES: LazyLock<Option<cel::Program>> = LazyLock::new(|| ENV.compile("''.matches(pattern)").ok());
+    let mut context = Context::with_env(Arc::clone(&ENV));
+    context.add_variable_from_value("pattern", pattern.to_owned());
+    MATCHES.as_ref().is_some_and(|program| program.execute(&context).is_ok())
+}
+
+/// Whether a date that is written in this form is read from it again.
+fn is_form_of_dates(form: &str) -> bool {
+    let moment = Date::constant(2026, 5, 29).at(14, 3, 11, 0).in_tz("UTC");
+    let written = moment.and_then(|moment| jiff::fmt::strtime::format(form, &moment));
+    written.is_ok_and(|written| Date::strptime(form, written).is_ok_and(|date| date == Date::constant(2026, 5, 29)))
 }
 
 /// Refuses what its parser would need too much stack for.
@@ -443,137 +489,4 @@ fn failed(function: &str) -> ExecutionError {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn fault(text: &str) -> (usize, String) {
-        let fault = Program::compile(text).err().unwrap_or_else(|| panic!("{text} compiles"));
-        (fault.at, fault.message)
-    }
-
-    fn value(text: &str, element: &Value) -> Result<Value, Reject> {
-        Program::compile(text).unwrap().evaluate(element, None, "mapping.id")
-    }
-
-    #[test]
-    fn what_is_not_known_is_found_at_its_place() {
-        for (text, at, message) in [
-            ("event.a ==", 10, "is no CEL: "),
-            ("size(event.a) > 0 &&\n  evnt.b == 1", 23, "names \"evnt\", which is not known"),
-            ("'ü' + )", 7, "is no CEL: "),
-            ("'ü' + x", 7, "names \"x\", which is not known"),
-            ("event.a.substring(1)", 8, "calls \"substring\", which is not known"),
-            ("event.a.matches(event.b)", 8, "takes the pattern of matches(…) from the record"),
-            ("event.a.exists(x, x.matches('^b'))", 20, "calls matches(…) inside a macro"),
-        ] {
-            let (found, said) = fault(text);
-            assert!(said.starts_with(message), "{text}: {said}");
-            assert_eq!(found, at, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_could_run_long_does_not_compile() {
-        let chained = "[event.a].map(x, x + x).map(x, x + x)";
-        for text in ["event.a.exists(x, event.b.exists(y, x == y))", chained] {
-            assert!(fault(text).1.starts_with("has a macro inside another one"), "{text}");
-        }
-        assert!(Program::compile("event.a.exists(x, x == 1) || event.b.all(x, x > 1)").is_ok());
-    }
-
-    /// On the stack that a thread of the intake has.
-    #[test]
-    fn no_text_is_too_deep_for_the_stack() {
-        let length = 4_000;
-        let texts = [
-            "(".repeat(length),
-            format!("{}1{}", "(".repeat(length / 2), ")".repeat(length / 2)),
-            format!("{}true", "!".repeat(length)),
-            format!("{}1", "-".repeat(length)),
-            format!("event{}", ".a".repeat(length / 2)),
-            format!("event{}", "[0]".repeat(length / 3)),
-            format!("1{}", " + 1".repeat(length / 4)),
-            format!("true{}", " && true".repeat(length / 8)),
-            format!("{}1", "true ? 1 : ".repeat(length / 11)),
-            format!("{}1{}", "[".repeat(length / 2), "]".repeat(length / 2)),
-            format!("{}1{}", "size(".repeat(length / 6), ")".repeat(length / 6)),
-        ];
-        let run = move || {
-            for text in &texts {
-                if let Ok(program) = Program::compile(text) {
-                    let _ = program.evaluate(&json!({ "a": 1 }), None, "id");
-                }
-            }
-        };
-        std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(run).unwrap().join().unwrap();
-    }
-
-    #[test]
-    fn an_error_tells_nothing_of_the_record() {
-        let element = json!({ "key": "s3cret", "text": "s3cret", "list": ["s3cret"] });
-        for text in [
-            "event[event.key]",
-            "event.text + 1",
-            "event.text < 1",
-            "event.list[event.text]",
-            "int(event.text)",
-            "date(event.text, '%Y')",
-            "event.none",
-            "event.list[3]",
-            "-event.text",
-            "event.text ? 1 : 2",
-            "event.text.a",
-        ] {
-            let reject = value(text, &element).unwrap_err();
-            assert!(!reject.detail.contains("s3cret"), "{}", reject.detail);
-            assert!(reject.detail.starts_with("`mapping.id` "), "{}", reject.detail);
-        }
-        let reject = value("event.none", &element).unwrap_err();
-        assert_eq!(reject.detail, "`mapping.id` asks for `none`, which is not there; ask has(…) first");
-        assert_eq!(reject.code, RejectCode::MissingField);
-    }
-
-    #[test]
-    fn numbers_and_dates_are_as_people_write_them() {
-        let element = json!({ "n": 1, "big": u64::MAX, "ms": 1_780_063_391_500_i64, "day": "29.05.2026", "w": "LEFT" });
-        for (text, is) in [
-            ("event.n + 1", json!(2)),
-            ("event.big > 1", json!(true)),
-            ("millis(event.ms)", json!("2026-05-29T14:03:11.5Z")),
-            ("seconds(event.ms / 1000)", json!("2026-05-29T14:03:11Z")),
-            ("micros(event.ms * 1000)", json!("2026-05-29T14:03:11.5Z")),
-            ("days(20602)", json!("2026-05-29")),
-            ("date(event.day, '%d.%m.%Y')", json!("2026-05-29")),
-            ("date('', '%d.%m.%Y')", json!("")),
-            ("lower(event.w)", json!("left")),
-            ("has(event.x) ? event.x : null", json!(null)),
-        ] {
-            assert_eq!(value(text, &element), Ok(is), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_stands_around_is_known_without_the_elements() {
-        let record = json!({ "sent": 1, "list": vec![json!({ "a": "x" }); VALUES_MAX] });
-        let around = Some(Around { record: &record, inner: &record["list"] });
-        let value = |text: &str| Program::compile(text).unwrap().evaluate(&record["list"][0], around, "id").unwrap();
-        assert_eq!(value("event.a + string(record.sent)"), json!("x1"));
-        assert_eq!(value("record.list"), Value::Null);
-        assert_eq!(value("size(record)"), json!(2));
-    }
-
-    /// What else the record holds costs nothing and is in nobody's way.
-    #[test]
-    fn what_is_named_is_bounded() {
-        let element = json!({ "many": vec![0; VALUES_MAX], "long": "x".repeat(BYTES_MAX), "a": 1 });
-        assert_eq!(value("event.a + 1", &element), Ok(json!(2)));
-        assert_eq!(value("has(event.b)", &element), Ok(json!(false)));
-        assert_eq!(value("[1].map(event, event + 1)", &element), Ok(json!([2])));
-        for text in ["size(event.many)", "event.long", "event", "event['a']", "record.many"] {
-            assert_eq!(value(text, &element).unwrap_err().code, RejectCode::TooLarge, "{text}");
-        }
-        assert!(value("size(event.many)", &json!({ "many": vec![0; VALUES_MAX - 1] })).is_ok());
-    }
-}
+mod tests;
