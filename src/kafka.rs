@@ -36,6 +36,7 @@ mod native;
 mod rejoin;
 mod restore;
 mod scan;
+mod silence;
 mod writer;
 
 pub use commands::Commands;
@@ -52,4 +53,5 @@ pub use restore::{POSITION_KEY, RestoreError, Restored, refusal};
 pub use scan::ScanError;
 pub use send::{SendError, send};
 pub use settings::KafkaSettings;
+pub use silence::Silence;
 pub use stop::{Stop, StopReader};

@@ -87,12 +87,15 @@ impl Finding {
     }
 }
 
-/// An error with its causes, in one line.
+/// An error with its causes, in one line. librdkafka's errors hold the text of their cause already.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(&format!(": {said}"));
+        }
         cause = error.source();
     }
     text

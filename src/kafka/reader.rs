@@ -15,6 +15,7 @@ use tracing::debug;
 use super::context::Plain;
 use super::scan::{self, Next, ScanError};
 use super::settings::KafkaSettings;
+use super::silence::Silence;
 use super::writer::ANSWER_WITHIN;
 
 /// Named in requests to the broker; nothing is ever committed for it, so no group comes into being.
@@ -32,6 +33,9 @@ pub enum ReadError {
         #[source]
         source: KafkaError,
     },
+    /// No broker answered.
+    #[error(transparent)]
+    Silent(#[from] Silence),
     /// It is not there.
     #[error("topic {topic} does not exist")]
     Missing {
@@ -115,7 +119,7 @@ pub fn record_at(
     offset: i64,
 ) -> Result<Option<TopicRecord>, ReadError> {
     let reader = open(settings, topic)?;
-    if !partitions(&reader, topic)?.contains(&partition) {
+    if !partitions(settings, &reader, topic)?.contains(&partition) {
         return Ok(None);
     }
     let (low, high) = scan::watermarks(&reader, topic, partition).map_err(|source| failed(topic, source))?;
@@ -132,7 +136,7 @@ pub fn record_at(
 
 fn visit(settings: &KafkaSettings, topic: &str, mut each: impl FnMut(&BorrowedMessage<'_>)) -> Result<(), ReadError> {
     let reader = open(settings, topic)?;
-    for partition in partitions(&reader, topic)? {
+    for partition in partitions(settings, &reader, topic)? {
         // For somebody who only looks, what is committed now is enough: an open transaction does not stop it.
         let (_, end) = scan::watermarks(&reader, topic, partition).map_err(|source| failed(topic, source))?;
         scan::read_to(&reader, topic, partition, end, |record| {
@@ -170,7 +174,7 @@ impl Follower {
         let reader = open(settings, topic)?;
         let mut list = TopicPartitionList::new();
         let mut end = 0;
-        for partition in partitions(&reader, topic)? {
+        for partition in partitions(settings, &reader, topic)? {
             let (low, high) = scan::watermarks(&reader, topic, partition).map_err(|source| failed(topic, source))?;
             let offset = match since {
                 Since::Beginning => low,
@@ -211,8 +215,10 @@ fn open(settings: &KafkaSettings, topic: &str) -> Result<BaseConsumer<Plain>, Re
     settings.reader(GROUP).create_with_context(Plain).map_err(|source| failed(topic, source))
 }
 
-fn partitions(reader: &BaseConsumer<Plain>, topic: &str) -> Result<Vec<i32>, ReadError> {
-    let metadata = reader.fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(|source| failed(topic, source))?;
+fn partitions(settings: &KafkaSettings, reader: &BaseConsumer<Plain>, topic: &str) -> Result<Vec<i32>, ReadError> {
+    let metadata = reader
+        .fetch_metadata(Some(topic), ANSWER_WITHIN)
+        .map_err(|source| Silence::of(settings, &source).map_or_else(|| failed(topic, source), ReadError::Silent))?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     match found.map(|found| (found.error().map(RDKafkaErrorCode::from), found.partitions())) {
         Some((None, partitions)) => Ok(partitions.iter().map(|partition| partition.id()).collect()),

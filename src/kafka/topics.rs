@@ -17,6 +17,7 @@ use tracing::info;
 use super::context::Plain;
 use super::names::TopicNames;
 use super::settings::{KafkaSettings, RECORD_BYTES_MAX};
+use super::silence::Silence;
 use super::writer::ANSWER_WITHIN;
 
 /// How long a new topic may take until each partition has a leader.
@@ -30,6 +31,10 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const REPLICAS_WANTED: usize = 3;
 /// Below so many in-sync replicas an acknowledged record may be on one disk only.
 const IN_SYNC_WANTED: i32 = 2;
+
+const IN_SYNC: &str = "min.insync.replicas";
+
+const UNCLEAN: &str = "unclean.leader.election.enable";
 
 /// One topic as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +84,9 @@ pub enum TopicsError {
     /// No broker answered, or the request was refused as a whole.
     #[error("the topics cannot be looked at")]
     Kafka(#[from] KafkaError),
+    /// No broker answered.
+    #[error(transparent)]
+    Silent(#[from] Silence),
     /// It is not there, and creating topics is switched off.
     #[error("topic {name} does not exist; create it (`check --emit topics` prints how) or set kafka.create_topics")]
     Missing {
@@ -160,6 +168,14 @@ pub fn plan(names: &TopicNames) -> Vec<TopicPlan> {
     ]
 }
 
+/// Settings of a topic with so many replicas, besides those of its plan, that keep what was acknowledged: one replica may
+/// be away. None where the broker chooses how many there are, for it may choose one.
+pub fn settings_for(replicas: i32) -> BTreeMap<&'static str, String> {
+    let in_sync = IN_SYNC_WANTED.min(replicas - 1);
+    let several = [(IN_SYNC, in_sync.to_string()), (UNCLEAN, false.to_string())];
+    if in_sync < 1 { BTreeMap::new() } else { several.into() }
+}
+
 /// Creates what is missing, if that is allowed, and refuses what the service cannot work with. Blocks; a cluster
 /// that lacks the Admin API is fine as long as nothing is missing.
 ///
@@ -175,7 +191,7 @@ pub fn prepare(
     let plans = plan(names);
     let mut created = Vec::new();
     for plan in &plans {
-        if shape(&watcher, &plan.name)?.is_some() {
+        if shape(&watcher, &plan.name).map_err(|why| silence_of(settings, why))?.is_some() {
             continue;
         }
         let Creation::Allowed { replicas } = creation else {
@@ -193,6 +209,16 @@ pub fn prepare(
         reports.push(TopicReport { created: created.contains(&plan.name.as_str()), ..report });
     }
     Ok(reports)
+}
+
+fn silence_of(settings: &KafkaSettings, why: TopicsError) -> TopicsError {
+    match why {
+        TopicsError::Kafka(why) => match Silence::of(settings, &why) {
+            Some(silence) => silence.into(),
+            None => why.into(),
+        },
+        other => other,
+    }
 }
 
 /// Looks at each topic without creating any, with advice about replicas and settings: for `check`.
@@ -298,16 +324,16 @@ fn compare(plan: &TopicPlan, found: &BTreeMap<String, String>) -> Vec<String> {
             advice.push(format!("{}: {key} is {has}, below {wanted}: {meaning}.", plan.name));
         }
     }
-    if let Some(in_sync) = value("min.insync.replicas").and_then(|text| text.parse::<i32>().ok())
+    if let Some(in_sync) = value(IN_SYNC).and_then(|text| text.parse::<i32>().ok())
         && in_sync < IN_SYNC_WANTED
     {
         advice.push(format!(
-            "{}: min.insync.replicas is {in_sync}; with fewer than {IN_SYNC_WANTED} an acknowledged record may be on one disk only.",
+            "{}: {IN_SYNC} is {in_sync}; with fewer than {IN_SYNC_WANTED} an acknowledged record may be on one disk only.",
             plan.name
         ));
     }
-    if value("unclean.leader.election.enable") == Some("true") {
-        advice.push(format!("{}: unclean.leader.election.enable may lose acknowledged records.", plan.name));
+    if value(UNCLEAN) == Some("true") {
+        advice.push(format!("{}: {UNCLEAN} may lose acknowledged records.", plan.name));
     }
     advice
 }
@@ -353,7 +379,9 @@ fn wait_for_leaders(watcher: &BaseConsumer<Plain>, name: &str) -> Result<Shape, 
 }
 
 fn create_topic(admin: &AdminClient<Plain>, plan: &TopicPlan, replicas: i32) -> Result<(), TopicsError> {
-    let config: Vec<(&str, &str)> = plan.config.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let durable = settings_for(replicas);
+    let config: Vec<(&str, &str)> =
+        plan.config.iter().chain(&durable).map(|(key, value)| (*key, value.as_str())).collect();
     let mut refused = try_create(admin, plan, replicas, config)?;
     if matches!(refused, Some(RDKafkaErrorCode::InvalidConfig | RDKafkaErrorCode::PolicyViolation)) {
         // Serverless clusters refuse some settings. What no cluster refuses is enough to be correct.
@@ -420,6 +448,17 @@ fn wait_for<T>(future: impl Future<Output = T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_replica_may_be_away_and_none_is_asked_for_that_may_not_be_there() {
+        for unknown in [-1, 1] {
+            assert!(settings_for(unknown).is_empty(), "{unknown}");
+        }
+        for (replicas, in_sync) in [(2, "1"), (3, "2"), (5, "2")] {
+            let settings = settings_for(replicas);
+            assert_eq!((settings[IN_SYNC].as_str(), settings[UNCLEAN].as_str()), (in_sync, "false"));
+        }
+    }
 
     #[test]
     fn shorter_retention_and_one_in_sync_replica_are_named() {

@@ -1,6 +1,7 @@
 //! The requests: a GET for a person, without redirects and without retries, and before it, for Microsoft Graph, the
 //! POST that gets a token.
 
+use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
@@ -13,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 
 use super::{Answer, Api, PersonRef, Place};
-use crate::config::{Credentials, Lookup, Secret};
+use crate::config::{Credentials, Lookup, Secret, SecretError};
 use crate::web::{self, ClientError};
 
 /// Longest answer.
@@ -184,7 +185,7 @@ impl Client {
 
     async fn authorization(&self) -> Result<HeaderValue, NoAnswer> {
         let token = match &self.login {
-            Login::Held(secret) => secret.read().map_err(|error| no_answer(&error.to_string()))?,
+            Login::Held(secret) => secret.read().map_err(|error| unread(&error))?,
             Login::Fetched(application) => self.token_of(application).await?,
         };
         let text = SecretString::from(format!("{} {}", self.api.scheme, token.expose_secret()));
@@ -211,7 +212,7 @@ impl Client {
 
     async fn log_in(&self, application: &Application) -> Result<Granted, NoAnswer> {
         let Application { page, client_id, client_secret, scope, .. } = application;
-        let client_secret = client_secret.read().map_err(|error| no_answer(&error.to_string()))?;
+        let client_secret = client_secret.read().map_err(|error| unread(&error))?;
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", client_id),
@@ -254,6 +255,23 @@ fn below(base: &Url, steps: &[&str]) -> Url {
     url
 }
 
+fn unread(error: &SecretError) -> NoAnswer {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    no_answer(&format!("{error}{cause}"))
+}
+
 fn no_answer(why: &str) -> NoAnswer {
     NoAnswer { why: why.to_owned(), asked: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_cannot_be_read_says_why() {
+        let source = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let error = SecretError::Unreadable { key: "lookups.it.token".to_owned(), path: "/run/token".into(), source };
+        assert_eq!(unread(&error).why, "/run/token (`lookups.it.token_file`) cannot be read: permission denied");
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::config::{Config, OWN_CLUSTER};
 use crate::kafka::TopicNames;
-use crate::kafka::topics::plan;
+use crate::kafka::topics::{plan, settings_for};
 
 /// Where the tools find how to log in.
 const TOOL_CONFIG: &str = "# Add --command-config FILE where the cluster wants a login.\n";
@@ -13,6 +13,9 @@ const TOOL_CONFIG: &str = "# Add --command-config FILE where the cluster wants a
 /// One `kafka-topics.sh` for each topic of the service.
 pub(super) fn topics(config: &Config) -> String {
     let mut page = TOOL_CONFIG.to_owned();
+    if config.kafka.replication_factor < 1 {
+        page.push_str("# kafka.replication_factor is not set: the brokers choose how many replicas there are, and how many must be in sync.\n");
+    }
     let servers = quoted(&config.kafka.cluster.bootstrap_servers);
     for topic in plan(&TopicNames::new(&config.kafka.prefix)) {
         let _ = write!(
@@ -25,7 +28,7 @@ pub(super) fn topics(config: &Config) -> String {
         if config.kafka.replication_factor > 0 {
             let _ = write!(page, " --replication-factor {}", config.kafka.replication_factor);
         }
-        for (key, value) in &topic.config {
+        for (key, value) in topic.config.iter().chain(&settings_for(config.kafka.replication_factor)) {
             let _ = write!(page, " \\\n  --config {key}={value}");
         }
         page.push('\n');
@@ -114,6 +117,18 @@ pub(super) fn acls(config: &Config) -> String {
         let rest = format!("--topic {} {rights} --operation Describe", quoted(topic));
         grant("reading refused records again (`dead-letters`)", &own, "DECIDER", &rest);
     }
+    // Of a long record, and with `payload = "reference"` of any, the letter holds the place alone.
+    let requests = (OWN_CLUSTER, names.requests.as_str());
+    let sources = config.sources.iter().map(|source| (config.cluster_of(source).0, source.topic.as_str()));
+    for (cluster, topic) in sources.chain([requests]) {
+        let rest = format!("--topic {} --operation Read --operation Describe", quoted(topic));
+        grant(
+            "reading what a refused record said where it lies (`dead-letters replay`)",
+            &servers(cluster),
+            "DECIDER",
+            &rest,
+        );
+    }
     page
 }
 
@@ -150,6 +165,10 @@ mod tests {
         }
         assert_eq!(page.matches("--bootstrap-server b-1:9092 --create --if-not-exists").count(), 6);
         assert!(page.contains("--config cleanup.policy=compact"));
+        assert_eq!(page.matches("--config min.insync.replicas=2").count(), 6, "{page}");
+        assert_eq!(page.matches("--config unclean.leader.election.enable=false").count(), 6, "{page}");
+        let page = topics(&config("[kafka]\nbootstrap_servers = \"b-1:9092\"\n"));
+        assert!(page.contains("# kafka.replication_factor is not set") && !page.contains("insync"), "{page}");
     }
 
     #[test]
@@ -158,7 +177,12 @@ mod tests {
         let page = acls(&config(&format!("{base}create_topics = false\n")));
         assert!(page.contains("--topic acme. --resource-pattern-type prefixed"), "{page}");
         assert!(page.contains("--allow-principal \"$DECIDER\" \\\n  --topic acme.commands"), "{page}");
-        assert!(page.contains("--bootstrap-server hr-1:9092") && page.contains("--topic hr.leavers"), "{page}");
+        for principal in ["SERVICE", "DECIDER"] {
+            let source = format!(
+                "--bootstrap-server hr-1:9092 --add \\\n  --allow-principal \"${principal}\" \\\n  --topic hr.leavers"
+            );
+            assert!(page.contains(&source), "{page}");
+        }
         assert!(!page.contains("Create"), "{page}");
         assert!(acls(&config(&format!("{base}create_topics = true\n"))).contains("--operation Create"));
     }

@@ -100,6 +100,7 @@ fn own_topic(config: &Config, plan: &TopicPlan, report: &Result<TopicReport, Top
         Err(why @ TopicsError::Kafka(_)) if is_denied(why) => (vec![Finding::wrong(&about, chain(why), ACLS)], false),
         Err(
             why @ (TopicsError::Kafka(_)
+            | TopicsError::Silent(_)
             | TopicsError::Refused { .. }
             | TopicsError::Partitions { .. }
             | TopicsError::Cleanup { .. }
