@@ -228,8 +228,9 @@ only; a value framed for the schema registry of that source is decoded by it, a
 text is read as decoded; whom it names by an id alone its look-up is asked for.
 `decided by`, `address at` and `day at` are the places in the record that it
 was read so for; `matched by` are the addresses that count with the source's
-configuration. Exits 65 when the record cannot be read, and 69 when registry or
-look-up gives no answer.")]
+configuration, and `would be` is what the service makes of it where it is not
+carried out as it is: held, refused or ignored. Exits 65 when the record cannot
+be read, and 69 when registry or look-up gives no answer.")]
 pub struct ExplainArgs {
     /// Read it as this source of the configuration would
     #[arg(long, value_name = "NAME", conflicts_with = "format")]

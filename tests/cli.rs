@@ -283,3 +283,49 @@ fn sources_lists_every_format_within_80_columns() {
         assert!(page.lines().any(|line| line.split_whitespace().next() == Some(format)), "{format}\n{page}");
     }
 }
+
+/// What alone its source, its age and its person keep from being carried out; nobody is asked.
+#[test]
+fn explain_says_what_the_service_would_make_of_an_event() {
+    let source = |name: &str, format: &str, more: &str| {
+        format!(
+            "[[sources]]\nname = {name:?}\ntopic = {name:?}\nformat = {format:?}\ntenant = \"larkspur.okta.com\"\n{more}"
+        )
+    };
+    let sources = [
+        source("plain", "okta", ""),
+        source("patient", "okta", "max_event_age = \"90d\"\n"),
+        source("ignoring", "okta", "on_suspended = \"ignore\"\n"),
+        source("removing", "okta", "on_suspended = \"remove\"\n"),
+        source("adp", "adp", ""),
+    ];
+    let folder = folder_with(&format!("{LEAST}protected = [\"priya.raman@larkspur.example\"]\n{}", sources.concat()));
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
+    let would = |source: &str, sample: &str, now: &str| {
+        let sample = samples.join(sample);
+        let args = ["explain", "--source", source, "--now", now, "--json", sample.to_str().unwrap()];
+        let rows: serde_json::Value = serde_json::from_str(&out(&run(folder.path(), &args))).unwrap();
+        rows.as_array().unwrap().iter().map(|row| row["would"].as_str().map(ToOwned::to_owned)).collect::<Vec<_>>()
+    };
+    let (protected, several) = ("okta-01-event-hook-deactivate.json", "okta-02-event-hook-mixed-batch.json");
+    let (soon, late) = ("2026-06-01T12:00:00Z", "2026-07-01T12:00:00Z");
+    let says = |text: &str| Some(text.to_owned());
+    assert_eq!(would("plain", protected, soon), [says("refused: the person is protected (people.protected)")]);
+    assert_eq!(would("plain", several, soon), [None, says("held: suspended"), None, None]);
+    assert_eq!(
+        would("plain", several, late),
+        [None, says("held: event_too_old, suspended"), None, says("held: event_too_old")]
+    );
+    assert_eq!(would("patient", several, late), [None, says("held: suspended"), None, None]);
+    assert_eq!(would("ignoring", several, late)[1], says("ignored: on_suspended of the source"));
+    assert_eq!(
+        would("removing", several, soon)[1],
+        says("removed as if the person had left: on_suspended of the source")
+    );
+    assert_eq!(would("adp", "adp-01-work-assignment-terminate.json", soon), [says("held: format_unconfirmed")]);
+    let file = samples.join(protected);
+    let text = out(&run(folder.path(), &["explain", "--source", "plain", "--now", soon, file.to_str().unwrap()]));
+    assert!(text.contains("\n  would be   refused: the person is protected (people.protected)\n"), "{text}");
+    let unasked = out(&run(folder.path(), &["explain", "--json", file.to_str().unwrap()]));
+    assert!(unasked.contains("\"would\": null"), "{unasked}");
+}

@@ -6,12 +6,16 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 
 use super::{look_up, schema};
 use crate::cli::ExplainArgs;
 use crate::clock;
 use crate::config::{Config, Environment};
+use crate::engine::policy::{OnSuspended, Policy};
 use crate::exit::Exit;
+use crate::model::event::{Action, PersonEvent};
+use crate::model::outcome::HoldReason;
 use crate::service;
 use crate::sources::explain::{Aside, Holds, Question, Readable, answer, answer_with, wanted};
 use crate::sources::record_file::SUFFIX;
@@ -48,7 +52,7 @@ pub fn run(
     };
     let question = Question { schema: schema.as_deref(), ..question };
     let answer = match &config {
-        Some(config) => answer_with(&question, |readings| asides(readings, config, &rules.name))?,
+        Some(config) => answer_with(&question, |readings| asides(readings, config, &rules.name, question.now))?,
         None => answer(&question),
     };
     if args.json {
@@ -81,18 +85,48 @@ fn rules(
     Ok((Some(config), rules))
 }
 
-/// What a source's look-up and the installation's own rules for addresses add.
-fn asides(readings: &mut [Reading], config: &Config, source: &str) -> anyhow::Result<Vec<Aside>> {
+/// What a source's look-up, the installation's own rules for addresses, and its guards add.
+fn asides(readings: &mut [Reading], config: &Config, source: &str, now: Timestamp) -> anyhow::Result<Vec<Aside>> {
     let looked_up = look_up::complete_by(readings, config, source)?;
     let policy = service::policy(config);
     let aside = |(reading, looked_up): (&Reading, _)| {
-        let Verdict::Event(event) = &reading.verdict else { return Aside { looked_up, matched_by: None } };
+        let Verdict::Event(event) = &reading.verdict else { return Aside { looked_up, ..Aside::default() } };
         let change = event.identity_change.iter().flat_map(|change| [&change.from, &change.to]);
         let counts = event.subject.work_addresses().chain(change).filter(|email| policy.is_company(email));
         let matched_by = counts.map(|email| policy.addresses.canonical(email).into_owned()).collect();
-        Aside { looked_up, matched_by: Some(matched_by) }
+        Aside { looked_up, matched_by: Some(matched_by), would: would_be(event, &policy, source, now) }
     };
     Ok(readings.iter().zip(looked_up).map(aside).collect())
+}
+
+/// What becomes of an event that alone its source, its age and its person keep from being carried out, when the service reads
+/// it at `now`. What others have said of the person, and what Heroku says, is not known here.
+fn would_be(event: &PersonEvent, policy: &Policy, source: &str, now: Timestamp) -> Option<String> {
+    let rules = policy.sources.get(source)?;
+    match (event.action, rules.on_suspended) {
+        (Action::IdentityUpdate | Action::Cancel, _) => return None,
+        (Action::Suspend, OnSuspended::Ignore) => return Some("ignored: on_suspended of the source".to_owned()),
+        (Action::Suspend | Action::Schedule | Action::Deprovision, _) => {}
+    }
+    if event.subject.work_addresses().any(|email| policy.protects(email)) {
+        return Some("refused: the person is protected (people.protected)".to_owned());
+    }
+    let mut held = Vec::new();
+    let age = now.duration_since(event.occurred_at);
+    if rules.unconfirmed.is_some() {
+        held.push(HoldReason::FormatUnconfirmed);
+    } else if rules.max_event_age.is_some_and(|limit| age > limit) {
+        held.push(HoldReason::EventTooOld);
+    }
+    match (event.action, rules.on_suspended) {
+        (Action::Suspend, OnSuspended::Hold) => held.push(HoldReason::Suspended),
+        (Action::Suspend, OnSuspended::Remove) if held.is_empty() => {
+            return Some("removed as if the person had left: on_suspended of the source".to_owned());
+        }
+        _ => {}
+    }
+    let reasons: Vec<&str> = held.into_iter().map(HoldReason::as_str).collect();
+    (!reasons.is_empty()).then(|| format!("held: {}", reasons.join(", ")))
 }
 
 fn bytes(file: &Path) -> io::Result<Vec<u8>> {

@@ -79,6 +79,8 @@ pub struct Explanation {
     pub event_id: Option<String>,
     /// Why it is read so.
     pub reason: String,
+    /// What the service would do with it all the same, as the configuration says; none = nothing else.
+    pub would: Option<String>,
     /// Where in the record that stands.
     pub decided_by: Grounds,
 }
@@ -206,6 +208,8 @@ pub struct Aside {
     pub looked_up: Option<String>,
     /// As [`Explanation::matched_by`].
     pub matched_by: Option<BTreeSet<Email>>,
+    /// As [`Explanation::would`].
+    pub would: Option<String>,
 }
 
 /// Explains a file, with what in it decided.
@@ -229,8 +233,9 @@ pub fn answer_with<E>(
         for (row, grounds) in answer.rows.iter_mut().zip(grounds_of(record, &rules, question.schema)) {
             row.decided_by = grounds;
         }
-        for (row, Aside { looked_up, matched_by }) in answer.rows.iter_mut().zip(asides) {
+        for (row, Aside { looked_up, matched_by, would }) in answer.rows.iter_mut().zip(asides) {
             row.matched_by = matched_by;
+            row.would = would;
             row.reason.extend(looked_up.iter().flat_map(|said| ["; ", said]));
         }
         Ok(answer)
@@ -302,6 +307,7 @@ fn row(reading: Reading, rules: &Rules, now: Timestamp) -> Explanation {
             occurred_at: None,
             event_id: about.and_then(|about| about.event_id),
             reason: reason.into_owned(),
+            would: None,
             decided_by: Grounds::default(),
         },
         Verdict::Reject(reject) => refused(element, &reject),
@@ -319,6 +325,7 @@ fn refused(element: String, reject: &Reject) -> Explanation {
         occurred_at: None,
         event_id: None,
         reason: format!("{}: {}", reject.code.as_str(), reject.detail),
+        would: None,
         decided_by: Grounds::default(),
     }
 }
@@ -353,6 +360,7 @@ fn of_event(element: String, event: &PersonEvent, rules: &Rules, now: Timestamp)
         occurred_at: Some(event.occurred_at),
         event_id: Some(event.source.event_id.clone()),
         reason: format!("{}: {meaning}{}", event.source.event_type, if event.level { A_LEVEL } else { "" }),
+        would: None,
         decided_by: Grounds::default(),
     }
 }
@@ -421,6 +429,9 @@ impl Answer {
                 wrap(&mut text, "event", id);
             }
             wrap(&mut text, "why", &row.reason);
+            if let Some(would) = &row.would {
+                wrap(&mut text, "would be", would);
+            }
             let Grounds { decision, addresses, effective_at } = &row.decided_by;
             for (label, places) in [("decided by", decision), ("address at", addresses), ("day at", effective_at)] {
                 let places: Vec<_> = places.iter().map(|it| if it.is_empty() { "whole value" } else { it }).collect();
