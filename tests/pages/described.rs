@@ -1,7 +1,9 @@
 //! A source as its operator describes it: in a configuration, and on the page of its format.
 
+use std::path::Path;
+use std::process::Command;
+
 use heroku_deprovisioner::config::{Config, Environment};
-use heroku_deprovisioner::sources::explain::{Holds, Question, answer};
 
 const REST: &str = r#"config_version = 1
 [kafka]
@@ -21,10 +23,19 @@ pub(crate) fn block(page: &str, language: &str) -> String {
     rest.split_once("```").unwrap().0.to_owned()
 }
 
-/// What `explain` prints of a value, by the source that the page configures.
-pub(crate) fn explained(page: &str, bytes: &[u8]) -> String {
-    let config = parse(&block(page, "toml")).unwrap();
-    let rules = config.sources[0].rules();
-    let now = "2026-06-01T12:00:00Z".parse().unwrap();
-    answer(&Question { bytes, holds: Holds::Value, rules: &rules, schema: None, now }).text()
+/// What the command of a page prints, by the configuration that the page shows, and of the record that it shows if that is
+/// the one it names.
+pub(crate) fn explained(page: &str) -> String {
+    let (_, trying) = page.split_once("\n## Trying it\n").unwrap();
+    let command = trying.split('`').nth(1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), format!("{REST}{}", block(page, "toml"))).unwrap();
+    if command.contains("leaver.json") {
+        std::fs::write(folder.path().join("leaver.json"), block(page, "json")).unwrap();
+    }
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    std::os::unix::fs::symlink(tests, folder.path().join("tests")).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_heroku-deprovisioner"));
+    let output = program.args(command.split(' ').skip(1)).current_dir(folder.path()).env_clear().output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
