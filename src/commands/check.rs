@@ -129,6 +129,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_an_error_repeats_of_its_cause_is_told_once() {
+        use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+        let text = chain(&KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure));
+        assert_eq!(text.matches("BrokerTransportFailure").count(), 1, "{text}");
+        assert_eq!(chain(&KafkaError::Global(RDKafkaErrorCode::Resolve)).matches("Resolve").count(), 1);
+    }
+
+    #[test]
     fn a_page_marks_each_finding_and_counts_what_is_wrong() {
         let findings = [
             Finding::good("kafka", "3 brokers answer"),
