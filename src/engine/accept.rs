@@ -116,7 +116,8 @@ impl Engine {
             },
         }
         if found.disputed {
-            let detail = "the address in the event belongs to somebody else by now";
+            let detail = "an address in the event is another person's by now, as sources told; \
+                          somebody hired again under a new id looks the same";
             self.park(now, id, HoldReason::AccountChanged, detail);
         }
     }

@@ -26,9 +26,9 @@ pub struct Statement {
     /// The person leaves by it, and nobody knows when.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undated: bool,
-    /// The person is suspended by it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub suspended: bool,
+    /// What it says; absent in records of older releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Action>,
     /// Its source states what is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub level: bool,
@@ -39,17 +39,22 @@ pub struct Statement {
 
 impl Statement {
     /// Whether a statement of what is, by which the person leaves at `leaves_at`, says nothing new.
-    fn is_repeated_by(&self, event: &PersonEvent, leaves_at: Option<Timestamp>) -> bool {
-        if self.suspended || event.action == Action::Suspend {
-            return self.suspended && event.action == Action::Suspend;
+    fn is_repeated_by(&self, event: &PersonEvent, effective: Option<Timestamp>) -> bool {
+        let suspended = self.said == Some(Action::Suspend);
+        if suspended || event.action == Action::Suspend {
+            return suspended && event.action == Action::Suspend;
         }
         match event.action {
+            // A row that still says "active" long after the day in it was to come, and not that they were back.
+            Action::Cancel if event.effective.is_some() && self.said == Some(Action::Schedule) => {
+                self.leaves_at == effective
+            }
             Action::Cancel => self.leaves_at.is_none() && !self.undated,
             Action::Deprovision if event.effective.is_none() => {
                 self.leaves_at.is_some_and(|known| known <= event.occurred_at)
             }
             Action::Deprovision | Action::Schedule => {
-                self.leaves_at == leaves_at && self.undated == leaves_at.is_none()
+                self.leaves_at == effective && self.undated == effective.is_none()
             }
             Action::Suspend | Action::IdentityUpdate => false,
         }
@@ -119,7 +124,9 @@ impl Person {
     /// Whether somebody said after `at` that the person leaves, and did not say which employment.
     pub(super) fn leaves_all_after(&self, at: Timestamp) -> bool {
         let whole = self.statements.iter().filter(|(of, _)| !self.engagements.contains_key(*of));
-        whole.map(|(_, it)| it).any(|it| it.at > at && !it.suspended && (it.leaves_at.is_some() || it.undated))
+        whole
+            .map(|(_, it)| it)
+            .any(|it| it.at > at && it.said != Some(Action::Suspend) && (it.leaves_at.is_some() || it.undated))
     }
 
     /// Whether by a source that states what is they were there: what it says next is compared with that.
@@ -175,12 +182,15 @@ impl Person {
         };
         // Of somebody not heard of before it is not known whether anything changed, unless they are to leave: on the day
         // that is named, or on one that nobody knows.
-        let repeated = |known: &Statement| known.is_repeated_by(event, leaves_at);
+        let repeated = |known: &Statement| known.is_repeated_by(event, effective);
         found.unchanged = event.level && known.map_or_else(|| !names_a_day(event, leaves_at) && !undated, repeated);
         let since = known.filter(|_| found.unchanged).map(|known| known.since.unwrap_or(known.at));
         let sequence = event.sequence.clone();
-        let (suspended, level) = (event.action == Action::Suspend, event.level);
-        let statement = Statement { at: event.occurred_at, sequence, leaves_at, undated, suspended, level, since };
+        let (at, said, level) = (event.occurred_at, Some(event.action), event.level);
+        let statement = match known.filter(|_| found.unchanged && event.action == Action::Cancel) {
+            Some(known) => Statement { at, sequence, level, since, ..known.clone() },
+            None => Statement { at, sequence, leaves_at, undated, said, level, since },
+        };
         self.statements.insert(spoken_of.clone(), statement);
         if found.unchanged {
             if let Some(engagement) = engagement {

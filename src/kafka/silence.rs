@@ -7,7 +7,7 @@ use super::settings::KafkaSettings;
 
 /// No broker answered.
 #[derive(Debug, Error)]
-#[error("no broker of {servers} answers; `heroku-deprovisioner check` says more")]
+#[error("no broker of {servers} could be reached or logged in to; `heroku-deprovisioner check` says more")]
 pub struct Silence {
     servers: String,
 }
@@ -39,7 +39,9 @@ mod tests {
         let of = |code| Silence::of(&settings, &KafkaError::MetadataFetch(code)).map(|silence| silence.to_string());
         assert_eq!(
             of(RDKafkaErrorCode::BrokerTransportFailure).as_deref(),
-            Some("no broker of b-1:9092,b-2:9092 answers; `heroku-deprovisioner check` says more")
+            Some(
+                "no broker of b-1:9092,b-2:9092 could be reached or logged in to; `heroku-deprovisioner check` says more"
+            )
         );
         assert_eq!(of(RDKafkaErrorCode::TopicAuthorizationFailed), None);
     }

@@ -380,14 +380,18 @@ fn wait_for_leaders(watcher: &BaseConsumer<Plain>, name: &str) -> Result<Shape, 
 
 fn create_topic(admin: &AdminClient<Plain>, plan: &TopicPlan, replicas: i32) -> Result<(), TopicsError> {
     let durable = settings_for(replicas);
-    let config: Vec<(&str, &str)> =
-        plan.config.iter().chain(&durable).map(|(key, value)| (*key, value.as_str())).collect();
-    let mut refused = try_create(admin, plan, replicas, config)?;
-    if matches!(refused, Some(RDKafkaErrorCode::InvalidConfig | RDKafkaErrorCode::PolicyViolation)) {
-        // Serverless clusters refuse some settings. What no cluster refuses is enough to be correct.
-        let least = plan.config.iter().filter(|(key, _)| **key == "cleanup.policy");
-        refused = try_create(admin, plan, replicas, least.map(|(key, value)| (*key, value.as_str())).collect())?;
-        info!("Topic {} was created with the broker's settings; `check` compares them", plan.name);
+    let planned = || plan.config.iter().map(|(key, value)| (*key, value.as_str()));
+    let all = planned().chain(durable.iter().map(|(key, value)| (*key, value.as_str())));
+    // Serverless clusters refuse some settings. What no cluster refuses is enough to be correct.
+    let least = planned().filter(|(key, _)| *key == "cleanup.policy");
+    let mut attempts = [all.collect::<Vec<_>>(), planned().collect(), least.collect()].into_iter();
+    let mut refused = try_create(admin, plan, replicas, attempts.next().unwrap_or_default())?;
+    for fewer in attempts {
+        if !matches!(refused, Some(RDKafkaErrorCode::InvalidConfig | RDKafkaErrorCode::PolicyViolation)) {
+            break;
+        }
+        info!("Topic {}: the cluster refuses some settings; `check` compares them", plan.name);
+        refused = try_create(admin, plan, replicas, fewer)?;
     }
     match refused {
         None => info!("Topic {} created", plan.name),

@@ -231,9 +231,10 @@ impl<'a> Record<'a> {
         let at = position.clone().unwrap_or_else(|| occurred_at.to_string());
         let event_type = format!("{}: {said}", table.name);
         let source = SourceRef::new(system, &tenant, &event_type, format!("{}:{id}:{at}", table.name));
-        // Who stays or is called something else does so at once, whatever date their row still holds.
-        let leaves = matches!(action, Action::Deprovision | Action::Schedule);
-        let effective = level.date.filter(|_| leaves).map(|date| date.effective(rules.boundary, rules));
+        // Who is back or is called something else is so at once, whatever date their row still holds. Who stands there as
+        // staying with the day that they were to leave on says nothing new.
+        let dated = is_level || matches!(action, Action::Deprovision | Action::Schedule);
+        let effective = level.date.filter(|_| dated).map(|date| date.effective(rules.boundary, rules));
         let event = PersonEvent::new(action, occurred_at, subject, source);
         Ok(Verdict::Event(Box::new(PersonEvent {
             effective,
@@ -343,9 +344,9 @@ fn changed(was_left: bool, was: Day, left: bool, is: Day) -> Case {
         (_, Day::None) => Case::Undone,
         _ if was_left => Case::Undone,
         // Entered late, or moved to a day that has just passed.
-        (Day::None | Day::Ahead, Day::Passed) => Case::Dated,
+        (Day::None | Day::Ahead | Day::LongPassed, Day::Passed) => Case::Dated,
         (Day::Ahead, Day::LongPassed) => Case::Undone,
-        (Day::None, Day::LongPassed) | (Day::Passed | Day::LongPassed, Day::Passed | Day::LongPassed) => Case::Passed,
+        (Day::Passed, Day::Passed) | (Day::None | Day::Passed | Day::LongPassed, Day::LongPassed) => Case::Passed,
     }
 }
 

@@ -73,8 +73,10 @@ fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
     let event_id = members::event_id(&[kind, id, &at.to_string()])?;
     let source = SourceRef::new(SYSTEM, &tenant, row, event_id);
     let said = PersonEvent::new(action, at, subject(&employee, id, &tenant)?, source);
-    let effective = day.filter(|_| !is_removed && action != Action::Cancel).map(|day| day.effective);
-    let (level, resolved) = (!is_removed, said.resolved && !is_removed);
+    let effective = day.filter(|_| !is_removed).map(|day| day.effective);
+    // Of somebody unknown who is inactive without a date nobody knows since when: that is held, and not passed over.
+    let level = !is_removed && action != Action::Suspend;
+    let resolved = said.resolved && !is_removed;
     Ok(Verdict::event(PersonEvent { effective, level, resolved, ..said }))
 }
 

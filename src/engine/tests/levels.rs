@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::story::{Story, at, email, minutes};
 use crate::engine::fixtures::{event, policy};
+use crate::engine::policy::Policy;
 use crate::model::command::Act;
 use crate::model::event::Action;
 use crate::model::outcome::{CaseResult, HoldReason, OutcomeKind};
@@ -93,6 +94,25 @@ fn a_day_that_is_missing_is_a_change_in_both_directions() {
         story.passes(DAY * 2);
         assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Cancelled, CaseResult::Removed]);
     }
+}
+
+/// The status of a row may not follow its day for long, and the row is written all the same.
+#[test]
+fn a_row_that_still_says_active_after_its_day_takes_nothing_back() {
+    let mut story = Story::new(Policy { max_people_per_hour: 0, ..policy() });
+    shows(&mut story, Action::Cancel, None);
+    let day = story.now + DAY;
+    shows(&mut story, Action::Schedule, Some(day));
+    story.passes(DAY * 2);
+    assert_eq!(story.reasons(), [HoldReason::LimitReached].into());
+    for _ in 0..2 {
+        shows(&mut story, Action::Cancel, Some(day));
+        assert!(story.results().is_empty());
+    }
+    // Somebody who had left and is active is back, whatever day the row still holds.
+    shows(&mut story, Action::Deprovision, Some(day));
+    shows(&mut story, Action::Cancel, Some(day));
+    assert_eq!(story.results(), [CaseResult::Cancelled]);
 }
 
 #[test]
