@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::story::{Story, at, email, minutes};
 use crate::engine::fixtures::{event, policy};
-use crate::engine::policy::Policy;
+use crate::engine::policy::{OnReappeared, Policy};
 use crate::model::command::Act;
 use crate::model::event::Action;
 use crate::model::outcome::{CaseResult, HoldReason, OutcomeKind};
@@ -113,6 +113,16 @@ fn a_row_that_still_says_active_after_its_day_takes_nothing_back() {
     shows(&mut story, Action::Deprovision, Some(day));
     shows(&mut story, Action::Cancel, Some(day));
     assert_eq!(story.results(), [CaseResult::Cancelled]);
+
+    // Nor does it say that they may have their access again.
+    let mut story = Story::new(Policy { on_reappeared: OnReappeared::Remove, ..policy() });
+    let day = story.now + minutes(2);
+    shows(&mut story, Action::Schedule, Some(day));
+    story.passes(minutes(5));
+    shows(&mut story, Action::Cancel, Some(day));
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.passes(minutes(20));
+    assert_eq!(story.results(), [CaseResult::Removed, CaseResult::Removed]);
 }
 
 #[test]
