@@ -77,6 +77,7 @@ impl Engine {
             }
             Action::Suspend | Action::Schedule | Action::Deprovision => match effective {
                 None => {
+                    self.drop_noted_days(found.person, &normalised);
                     let mut undated = self.movable_cases_of(found.person, &normalised);
                     // The day that was told before no longer holds, and nobody knows the new one.
                     undated.retain(|id| !self.dates_anew(now, *id, &normalised, None));
@@ -149,6 +150,18 @@ impl Engine {
             dated.is_some() && !case.started()
         });
         standing
+    }
+
+    /// A day that was only noted does not hold either once its source knows none.
+    fn drop_noted_days(&mut self, person: PersonId, normalised: &Normalised) {
+        let (source, stated) = (source_of(normalised), normalised.event.occurred_at);
+        for id in self.standing_cases_of(person, normalised) {
+            let case = self.cases.get_mut(&id).expect("open cases are listed from the same map");
+            if case.dates.get(&source).is_some_and(|date| !date.counts && date.stated <= stated) {
+                case.dates.remove(&source);
+                self.touch_case(id);
+            }
+        }
     }
 
     /// The source takes its word about the day back, and may give a new one. `false` = no source knows a day now.

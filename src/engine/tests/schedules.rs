@@ -154,6 +154,21 @@ fn whoever_is_back_by_a_later_word_is_not_removed_by_an_earlier_one() {
     assert!(story.heroku.removals.is_empty());
 }
 
+/// Two sources name a day; the second one no longer knows it when the first takes its own back.
+#[test]
+fn a_day_that_its_source_no_longer_knows_is_nobodys_day() {
+    let mut story = Story::new(policy());
+    let now = story.now;
+    story.tells("okta", 1, "e1", Action::Schedule, Some(now + DAY), now - minutes(60));
+    story.tells("hr", 1, "e2", Action::Schedule, Some(now + DAY * 2), now - minutes(50));
+    story.tells("hr", 1, "e3", Action::Schedule, None, now);
+    story.tells("okta", 1, "e4", Action::Cancel, None, now - minutes(40));
+    story.dies_after_a_turn();
+    story.passes(DAY * 3);
+    assert!(story.heroku.removals.is_empty());
+    assert_eq!(story.reasons(), [HoldReason::UnknownDate].into());
+}
+
 #[test]
 fn whoever_was_back_leaves_again_be_it_on_the_same_day() {
     let mut story = Story::new(policy());
