@@ -175,22 +175,22 @@ pub struct Founded {
     pub engagement: Option<String>,
     /// The event's own time.
     pub event_at: Timestamp,
-    /// Who said a day of the departure. A witness that only suspends the person says none.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub dated_by: BTreeSet<String>,
+    /// Who said which day of the departure. A witness that only suspends the person says none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dates: BTreeMap<String, Dated>,
 }
 
 impl Founded {
     /// What the case goes back to.
     pub(super) fn of(case: &Case) -> Self {
-        let dated_by = case.dates.keys().cloned().collect();
-        Self { cause: case.cause.clone(), engagement: case.engagement.clone(), event_at: case.event_at, dated_by }
+        let (cause, engagement) = (case.cause.clone(), case.engagement.clone());
+        Self { cause, engagement, event_at: case.event_at, dates: case.dates.clone() }
     }
 
     /// Whose statements it rests on, as a person's statements are kept.
     pub(super) fn sources(&self) -> BTreeSet<String> {
         let founder = format!("{}:{}", self.cause.system, self.cause.tenant);
-        self.dated_by.iter().cloned().chain([founder]).chain(self.engagement.clone()).collect()
+        self.dates.keys().cloned().chain([founder]).chain(self.engagement.clone()).collect()
     }
 
     /// What speaks against it by now.

@@ -115,7 +115,8 @@ impl Engine {
             synthetic: false,
             traceparent: None,
         };
-        let case = Case::open(known, opening, now);
+        let mut case = Case::open(known, opening, now);
+        case.dates.extend(planned.dates);
         let nowhere = case.addresses.is_empty();
         self.cases.insert(id, case);
         self.touch_case(id);

@@ -169,6 +169,8 @@ impl Engine {
         };
         let mut case = Case::open(known, opening, now);
         case.accounts.clone_from(&watch.accounts);
+        // Whoever had set the day may still move it.
+        case.dates.extend(watch.founded.dates.clone());
         self.cases.insert(id, case);
         self.touch_case(id);
         self.tell_opened(now, id);

@@ -77,6 +77,26 @@ fn access_that_is_back_is_removed_once_where_the_policy_says_so() {
     assert_eq!(story.told(OutcomeKind::AccessReappeared), 3);
 }
 
+/// One source had named a day to come, another one said that they had left; now that one puts it off.
+#[test]
+fn a_day_that_is_put_off_stops_what_removes_again() {
+    let mut story = Story::new(Policy { on_reappeared: OnReappeared::Remove, ..policy() });
+    let now = story.now;
+    story.tells("hr", 1, "e1", Action::Schedule, Some(now + minutes(500)), now - minutes(15));
+    story.tells("okta", 1, "e2", Action::Deprovision, None, now);
+    story.passes(minutes(5));
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.ordered(Act::Pause);
+    story.passes(minutes(20));
+    assert_eq!(story.told(OutcomeKind::CaseOpened), 2);
+    story.tells("okta", 1, "e3", Action::Schedule, Some(now + minutes(900)), now + minutes(2));
+    story.ordered(Act::Resume);
+    story.passes(minutes(20));
+    assert!(story.heroku.apps[&1].1.contains(&1));
+    story.passes(minutes(600));
+    assert_eq!(story.results(), [CaseResult::Removed, CaseResult::Removed]);
+}
+
 #[test]
 fn somebody_who_is_back_is_not_looked_at() {
     let mut story = Story::new(Policy { on_reappeared: OnReappeared::Remove, ..policy() });
