@@ -141,13 +141,12 @@ fn read(page: &[u8]) -> Option<Reply> {
 fn assert_redacted(shown: &str, bodies: &[&[u8]]) {
     let (mut addresses, mut others) = (BTreeSet::new(), String::new());
     for body in bodies {
-        // Of members that nobody reads, not even their encoding is looked at.
-        if let Ok(body) = serde_json::from_str::<Value>(&String::from_utf8_lossy(body)) {
-            texts(None, &body, &mut |key, text| match key {
-                Some("email") => _ = addresses.insert(text.trim().to_ascii_lowercase()),
-                Some(_) | None => others.push_str(&text.to_ascii_lowercase()),
-            });
-        }
+        // Of members that nobody reads, not even their encoding is looked at, nor whether a number fits.
+        let Ok(body) = serde_json::from_str::<Value>(&String::from_utf8_lossy(body)) else { return };
+        texts(None, &body, &mut |key, text| match key {
+            Some("email") => _ = addresses.insert(text.trim().to_ascii_lowercase()),
+            Some(_) | None => others.push_str(&text.to_ascii_lowercase()),
+        });
     }
     let shown = shown.to_ascii_lowercase();
     for address in addresses.iter().filter(|address| !others.contains(*address)) {
