@@ -2,15 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Identities, Person, Recognised};
-use crate::model::event::{Action, PersonEvent, SourceRef};
-
-/// How far back the day may lie by which a source that states what is makes itself heard, when it speaks of somebody
-/// for the first time: whoever left longer ago is history, and a table is full of them.
-const NEWS: SignedDuration = SignedDuration::from_hours(7 * 24);
+use crate::model::event::{Action, NEWS, PersonEvent, SourceRef};
 
 /// The newest thing that a source said about a person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,13 +34,12 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Whether a statement of what is, by which the person leaves at `leaves_at`, says nothing new.
+    /// Whether a statement of what is, whose day is `effective` as far as that is known, says nothing new.
     fn is_repeated_by(&self, event: &PersonEvent, effective: Option<Timestamp>) -> bool {
         let suspended = self.said == Some(Action::Suspend);
-        if suspended || event.action == Action::Suspend {
-            return suspended && event.action == Action::Suspend;
-        }
         match event.action {
+            Action::Suspend => suspended,
+            _ if suspended => false,
             // A row that still says "active" long after the day in it was to come, and not that they were back.
             Action::Cancel if event.effective.is_some() && self.said == Some(Action::Schedule) => {
                 self.leaves_at == effective
@@ -56,7 +51,7 @@ impl Statement {
             Action::Deprovision | Action::Schedule => {
                 self.leaves_at == effective && self.undated == effective.is_none()
             }
-            Action::Suspend | Action::IdentityUpdate => false,
+            Action::IdentityUpdate => false,
         }
     }
 }

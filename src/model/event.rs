@@ -1,7 +1,7 @@
 //! The canonical event: one statement of one source about one person. Every source adapter produces exactly this,
 //! so nothing behind the adapters ever sees a vendor's JSON. `proto/` and `deploy/schemas/` mirror it field for field.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Email, SubjectKey};
@@ -11,6 +11,10 @@ pub const PERSON_EVENT_TYPE: &str = "heroku-deprovisioner.person.v1";
 
 /// The only `schema_version` understood.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// How long a day by which somebody leaves is news once it has passed, for sources that state what is: departures are
+/// entered late, and tables keep the days of those who left long ago and of earlier employments.
+pub const NEWS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What the source says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -16,9 +16,6 @@ const NEVER: Date = civil::date(9999, 12, 31);
 /// At a fixed offset all days are of one length.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// How long a day is news once it has passed: departures are entered late, and rows keep the days of earlier employments.
-pub(super) const NEWS: SignedDuration = SignedDuration::from_hours(7 * 24);
-
 /// The day of a termination.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Day {

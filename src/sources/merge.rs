@@ -7,7 +7,7 @@ use super::carrier::Element;
 use super::members::{self, Members, TEXT_MAX};
 use super::verdict::{Reading, Reject, Verdict};
 use super::{Adapter, Format, Meaning, Rules, dates, one_reading};
-use crate::model::event::{Action, PersonEvent, SourceRef, Subject};
+use crate::model::event::{Action, NEWS, PersonEvent, SourceRef, Subject};
 
 pub(super) const ADAPTER: Adapter = Adapter::new(Format::Merge, "merge", recognises, read);
 
@@ -56,7 +56,7 @@ fn classify(event: &Members<'_>, rules: &Rules) -> Result<Verdict, Reject> {
             (Some(Status::Employed) | None, Some(_)) if lies_ahead => LEAVES,
             (Some(Status::Employed), None) => STAYS,
             // The day of an earlier employment.
-            (Some(Status::Employed), Some(day)) if at.duration_since(day.at) > dates::NEWS => STAYS,
+            (Some(Status::Employed), Some(day)) if at.duration_since(day.at) > NEWS => STAYS,
             (Some(Status::Employed), Some(_)) => {
                 return Ok(Verdict::ignored("active, although the termination date has passed"));
             }

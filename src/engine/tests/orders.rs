@@ -127,6 +127,30 @@ fn one_order_enforces_the_plans_of_each_person_in_a_record() {
     assert_eq!(story.results()[2..], [CaseResult::Removed, CaseResult::Removed]);
 }
 
+/// Whoever had set the day of a plan may move it once it is enforced.
+#[test]
+fn a_plan_that_is_enforced_keeps_who_set_its_day() {
+    let mut story = Story::new(policy());
+    story.policy.mode = Mode::Observe;
+    story.dies();
+    let now = story.now;
+    story.tells("hr", 1, "e1", Action::Schedule, Some(now + minutes(500)), now - minutes(15));
+    story.tells("okta", 1, "e2", Action::Deprovision, None, now);
+    story.passes(minutes(1));
+    let cases = story.closed().iter().map(|closed| closed.case_id).collect();
+    story.policy.mode = Mode::Enforce;
+    story.dies();
+    story.ordered(Act::Pause);
+    story.ordered(Act::Enforce { cases });
+    story.passes(minutes(1));
+    story.tells("okta", 1, "e3", Action::Schedule, Some(now + minutes(900)), now + minutes(1));
+    story.ordered(Act::Resume);
+    story.passes(minutes(20));
+    assert!(story.heroku.removals.is_empty());
+    story.passes(minutes(600));
+    assert_eq!(story.results(), [CaseResult::Planned, CaseResult::Removed]);
+}
+
 /// A removal is answered, and before its proof the person's address turns out to be somebody else's.
 #[test]
 fn a_case_that_waits_with_a_removal_on_its_way_can_be_cancelled() {

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::story::{Story, at, email, minutes};
+use super::story::{ME, Story, at, email, minutes};
 use crate::engine::fixtures::{event, policy};
 use crate::engine::policy::{Policy, SourcePolicy};
+use crate::engine::{Effect, Input};
+use crate::model::command::Act;
 use crate::model::event::Action;
 use crate::model::outcome::{CaseResult, HoldReason, Mode, OutcomeKind};
 
@@ -121,24 +123,44 @@ fn a_clock_that_jumps_forgets_nothing() {
     assert_eq!((story.engine.digests.len(), story.engine.windows.begun.len()), (2, 2));
 }
 
-/// A list that was read while the clock was ahead is not the newest one for the rest of the day.
+/// A list that was read while the clock was ahead is not fresh for the rest of the day.
 #[test]
 fn a_list_of_a_clock_that_was_ahead_is_read_again() {
     let mut story = Story::new(policy());
+    story.ordered(Act::Pause);
     story.leaves(1);
     story.passes(minutes(1));
     let before = story.now;
     story.now += DAY;
-    story.leaves(2);
+    let cases = story.engine.cases.keys().copied().collect();
+    story.ordered(Act::Retry { cases });
     story.passes(minutes(1));
     story.now = before;
-    story.heroku.members.get_mut(&1).unwrap().extend([(1, "admin"), (2, "member")]);
-    story.heroku.members.get_mut(&1).unwrap().retain(|(known, _)| *known != 9);
-    story.says(1, "again", Action::Cancel, None);
-    story.now += minutes(1);
-    story.says(1, "gone", Action::Deprovision, None);
+    story.heroku.members.insert(1, vec![(ME, "admin"), (1, "admin"), (2, "member")]);
+    story.ordered(Act::Resume);
     story.passes(minutes(2));
     assert!(story.heroku.members[&1].iter().any(|(known, _)| *known == 1), "they are the last human admin");
+    assert_eq!(story.reasons(), [HoldReason::LastHumanAdmin].into());
+    // What was read since is the newest.
+    story.heroku.members.insert(1, vec![(ME, "admin"), (9, "admin"), (1, "admin"), (2, "member")]);
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+#[test]
+fn a_scan_that_began_by_a_clock_set_back_since_it_was_asked_for_counts() {
+    let mut story = Story::new(policy());
+    story.passes(minutes(1));
+    story.leaves(1);
+    story.engine.advance(story.now);
+    let asked = story.engine.take_turn().effects;
+    assert!(asked.iter().any(|effect| matches!(effect, Effect::Scan { .. })), "{asked:?}");
+    story.now -= minutes(60);
+    story.engine.advance(story.now);
+    let scan = story.heroku.scan(story.now);
+    story.engine.handle(story.now, Input::Scanned(Box::new(scan)));
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::table::{DateAs, Table};
 use crate::model::Email;
-use crate::model::event::{Address, AddressKind};
+use crate::model::event::{Address, AddressKind, NEWS};
 use crate::sources::Rules;
 use crate::sources::dates::{self, MomentOrDate};
 use crate::sources::expression::{another_type, scalar};
@@ -50,7 +50,7 @@ impl Level {
     pub(super) fn day(&self, told_at: Timestamp, rules: &Rules) -> Day {
         let Some(date) = self.date else { return Day::None };
         match date.at(rules.boundary, rules) {
-            Some(at) if told_at.duration_since(at) > dates::NEWS => Day::LongPassed,
+            Some(at) if told_at.duration_since(at) > NEWS => Day::LongPassed,
             Some(at) if at <= told_at => Day::Passed,
             Some(_) | None => Day::Ahead,
         }
