@@ -16,6 +16,7 @@ mod census;
 pub mod circuit;
 mod closing;
 pub mod coverage;
+mod crowd;
 mod findings;
 mod forgetting;
 mod guards;

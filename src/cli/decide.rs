@@ -51,8 +51,9 @@ Examples:
   heroku-deprovisioner cases enforce --since 2026-05-01T00:00:00Z \\
       --reason 'rehearsal over'
 
-Opens a new, enforcing case for each planned one. Everything is read afresh
-and counts against every cap.")]
+Opens a new, enforcing case for each planned one, also for what one left in a
+team that observed. Everything is read afresh and counts against every cap. A
+plan waits 400 days.")]
 pub struct EnforceArgs {
     /// The planned cases, by their ids or the beginnings of them
     #[arg(value_name = "CASE", required_unless_present = "since", value_parser = NonEmptyStringValueParser::new())]

@@ -216,7 +216,7 @@ pub const KEYS: &[Key] = &[
     key("deadlines.urgent", One(Shape::Duration), None, Value("\"1h\""), "Time for an urgent one."),
 
     key("guards.max_people_per_hour", whole(0, 1_000_000), Some("people"), Value("10"), "More in an hour are held; 0 holds everybody."),
-    key("guards.max_people_per_day", whole(0, 1_000_000), Some("people"), Value("25"), "More in 24 hours are held; 0 holds everybody."),
+    key("guards.max_people_per_day", whole(0, 1_000_000), Some("people"), Value("25"), "More in 24 hours are held, more of one source at once until approved; 0 holds everybody."),
     key("guards.max_percent_of_team", whole(0, 100), Some("% of the members"), Value("20"), "More of one team in 24 hours are held, at least 2 people pass; 0 holds everybody, 100 nobody."),
     key("guards.min_human_admins", whole(1, 1000), Some("people"), Value("1"), "Human admins that stay in every team."),
     key("guards.on_reappeared", One(Shape::Choice(&["report", "remove"])), None, Value("\"report\""), "What becomes of access that is back after the end of a case; `remove` removes it once more."),

@@ -89,6 +89,7 @@ impl Engine {
                         self.park(now, id, HoldReason::UnknownDate, why_undated(&normalised.event));
                     }
                 }
+                Some(at) if self.is_ordered_off(found.person, at, event.occurred_at) => {}
                 Some(at) if at > now => self.schedule(now, id, found.person, &normalised, at),
                 Some(at) => {
                     let same = |digest: &&Digest| digest.person == found.person && digest.effective_at == at;
@@ -121,6 +122,13 @@ impl Engine {
                           somebody hired again under a new id looks the same";
             self.park(now, id, HoldReason::AccountChanged, detail);
         }
+    }
+
+    /// Whether somebody ordered the end of a case for this departure, after whoever tells it now had spoken. Whoever says
+    /// it anew is believed.
+    fn is_ordered_off(&self, person: PersonId, at: Timestamp, stated: Timestamp) -> bool {
+        let of_person = self.digests.values().filter(|digest| digest.person == person);
+        of_person.filter(|digest| digest.closed_at >= stated).any(|digest| digest.ordered_off.contains(&at))
     }
 
     /// A departure ahead. The source that spoke first may move its date until something was removed; what others say
@@ -424,7 +432,9 @@ impl Engine {
                 continue;
             }
             let undated = case.parked.as_ref().is_some_and(|(reason, _)| *reason == HoldReason::UnknownDate);
-            let waits = undated || (case.barred.is_some() && !case.started());
+            // Who waits as one of a crowd waits for no other event.
+            let barred = case.barred.as_ref().is_some_and(|(reason, _)| *reason != HoldReason::LimitReached);
+            let waits = undated || (barred && !case.started());
             if waits {
                 let summary = "Cancelled: a newer statement says that the person has left; its own case follows.";
                 self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, summary);
@@ -474,10 +484,11 @@ impl Engine {
     }
 
     /// Makes the plan and removes nothing until somebody approves it.
-    fn bar(&mut self, now: Timestamp, id: CaseId, reason: HoldReason, detail: &str) {
+    pub(super) fn bar(&mut self, now: Timestamp, id: CaseId, reason: HoldReason, detail: &str) {
         if let Some(case) = self.cases.get_mut(&id) {
             case.barred = Some((reason, detail.to_owned()));
             self.touch_case(id);
+            self.verdict(now, id, reason, true, detail.to_owned());
             self.review_holds(now, id);
         }
     }

@@ -97,6 +97,9 @@ pub struct Case {
     /// Set by a newer statement to the contrary: nothing more is started, and the case ends as cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<SourceRef>,
+    /// Who ordered its end, and why; absent where a statement ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<String>,
 }
 
 /// A day that a source names for a departure.
@@ -153,13 +156,16 @@ pub struct Digest {
     /// Why it was opened, as long as a plan of it may still be enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<Box<Founded>>,
+    /// The days of a departure that somebody ordered not to be carried out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ordered_off: BTreeSet<Timestamp>,
     /// What is looked for again, as long as a look is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Box<Watch>>,
 }
 
 impl Digest {
-    /// Whether it found access, removed none, and nobody has ordered yet that it be removed.
+    /// Whether it found access that it left because of observe mode, and nobody has ordered yet that it be removed.
     pub fn is_waiting_plan(&self) -> bool {
         self.planned.is_some() && self.access_after != AccessAfter::None
     }
@@ -301,6 +307,7 @@ impl Case {
             ordinal: 0,
             scans: 0,
             cancelled_by: None,
+            ended_by: None,
         }
     }
 

@@ -1,10 +1,12 @@
 //! What is told: the progress of a case, each grant proven gone, and the one terminal record.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::Engine;
 use super::case::{Case, Digest, Founded, Phase};
-use super::revocation::Progress;
+use super::revocation::{IN_OBSERVED_TEAM, NOT_VISIBLE, Progress, Revocation};
 use super::verification::Watch;
 use crate::model::ids::computed;
 use crate::model::outcome::{
@@ -44,11 +46,13 @@ impl Engine {
     pub(super) fn review_holds(&mut self, now: Timestamp, id: CaseId) {
         let Some(case) = self.cases.get_mut(&id) else { return };
         let wanted = waits_for(case);
-        let news = wanted.iter().any(|(reason, _)| case.holds.iter().all(|hold| hold.reason != *reason));
-        let gone = case.holds.iter().any(|hold| wanted.iter().all(|(reason, _)| hold.reason != *reason));
-        if !news && !gone {
+        let same =
+            |(hold, wanted): (&Hold, &(HoldReason, String))| (hold.reason, &hold.detail) == (wanted.0, &wanted.1);
+        if case.holds.len() == wanted.len() && case.holds.iter().zip(&wanted).all(same) {
             return;
         }
+        let news = wanted.iter().any(|(reason, _)| case.holds.iter().all(|hold| hold.reason != *reason));
+        let gone = case.holds.iter().any(|hold| wanted.iter().all(|(reason, _)| hold.reason != *reason));
         let since = |reason| case.holds.iter().find(|hold| hold.reason == reason).map_or(now, |hold| hold.since);
         case.holds = wanted
             .into_iter()
@@ -60,9 +64,13 @@ impl Engine {
                 since: since(reason),
             })
             .collect();
+        self.touch_case(id);
+        if !news && !gone {
+            return; // Other figures alone are no news.
+        }
+        let Some(case) = self.cases.get_mut(&id) else { return };
         case.ordinal = case.ordinal.saturating_add(1);
         let holds = case.holds.clone();
-        self.touch_case(id);
         if news {
             let reasons: Vec<&str> = holds.iter().map(|hold| hold.reason.as_str()).collect();
             self.tell_progress(now, id, OutcomeKind::CaseHeld, &format!("Held: {}.", reasons.join(", ")));
@@ -118,23 +126,25 @@ impl Engine {
             let moving = |progress| matches!(progress, Progress::Intended { .. } | Progress::Attempted { .. });
             if !case.revocations.iter().any(|known| moving(known.progress)) {
                 let gone = count(case, Settled::Revoked);
-                let summary = format!(
-                    "Cancelled in the middle: a newer statement says that the person stays; {} removed before are not given back.",
-                    grants(gone)
+                let why = case.ended_by.as_ref().map_or_else(
+                    || "a newer statement says that the person stays".to_owned(),
+                    |by| format!("ordered by {by}"),
                 );
+                let summary =
+                    format!("Cancelled in the middle: {why}; {} removed before are not given back.", grants(gone));
                 self.close(now, id, CaseResult::Cancelled, access_after(case), &summary);
             }
             return;
         }
         let done = case.mode == Some(Mode::Enforce)
             && matches!(case.phase, Phase::Working)
-            && !case.revocations.iter().any(super::revocation::Revocation::is_pending);
+            && !case.revocations.iter().any(Revocation::is_pending);
         if !done {
             return;
         }
         let gone = count(case, Settled::Revoked);
         let stays = count(case, Settled::Remains);
-        let observed = case.revocations.iter().all(|known| known.reason.as_deref() == Some("team_in_observe_mode"));
+        let observed = case.revocations.iter().all(is_observed);
         let (result, summary) = if gone == 0 && stays == 0 {
             (
                 CaseResult::NothingToRemove,
@@ -152,8 +162,7 @@ impl Engine {
 
     pub(super) fn close(&mut self, now: Timestamp, id: CaseId, result: CaseResult, access: AccessAfter, summary: &str) {
         let Some(case) = self.cases.remove(&id) else { return };
-        let answered =
-            |known: &super::revocation::Revocation| known.attempts.iter().filter_map(|it| it.answered_at).max();
+        let answered = |known: &Revocation| known.attempts.iter().filter_map(|it| it.answered_at).max();
         let times = TimesPart {
             effective_at: case.effective_at,
             event_at: case.event_at,
@@ -175,7 +184,7 @@ impl Engine {
             person: person_part(&case),
             cause: case.cause.clone(),
             times,
-            grants: case.revocations.iter().map(super::revocation::Revocation::part).collect(),
+            grants: case.revocations.iter().map(Revocation::part).collect(),
             proofs: case.proofs.clone(),
             coverage: case.coverage.clone(),
             residuals: residuals(&case),
@@ -197,7 +206,8 @@ impl Engine {
                 effective_at: case.effective_at,
                 stated_at: Some(case.stated_at),
                 watch: Watch::over(&case, result, now),
-                planned: (result == CaseResult::Planned && !case.synthetic).then(|| Box::new(Founded::of(&case))),
+                planned: (leaves_plan(&case, result) && !case.synthetic).then(|| Box::new(Founded::of(&case))),
+                ordered_off: ordered_off(&case),
             },
         );
         self.touch_case(id);
@@ -291,7 +301,7 @@ pub(super) fn access_after(case: &Case) -> AccessAfter {
 }
 
 pub(super) fn residuals(case: &Case) -> Vec<Residual> {
-    let remains = |known: &&super::revocation::Revocation| {
+    let remains = |known: &&Revocation| {
         matches!(known.progress, Progress::Settled { how: Settled::Remains, .. }) && known.decision != Decision::Revoke
     };
     case.revocations
@@ -302,7 +312,8 @@ pub(super) fn residuals(case: &Case) -> Vec<Residual> {
             let remedy = match reason.as_str() {
                 "owner_of_personal_app" => "only the owner can transfer a personal app: sign in with the company mailbox, or ask Heroku support",
                 "owner_of_pipeline" => "transfer the pipeline to a team (heroku pipelines:transfer)",
-                "team_in_observe_mode" => "set the team's mode to enforce, then offboard the person again",
+                IN_OBSERVED_TEAM => "set the team's mode to enforce, then run `heroku-deprovisioner cases enforce` for the case",
+                NOT_VISIBLE => "look in Heroku's dashboard: it was deleted, or moved to where the service's account sees nothing",
                 _ => "remove it by hand in Heroku's dashboard",
             };
             Residual {
@@ -320,6 +331,25 @@ pub(super) fn follow_ups(case: &Case) -> Vec<FollowUp> {
         return Vec::new();
     }
     vec![FollowUp { advice: "rotate_config_vars".to_owned(), apps: case.reachable_apps.iter().cloned().collect() }]
+}
+
+/// Whether something was found that only observe mode keeps.
+fn leaves_plan(case: &Case, result: CaseResult) -> bool {
+    match result {
+        CaseResult::Planned => true,
+        CaseResult::RemovedWithResiduals => case.revocations.iter().any(is_observed),
+        CaseResult::Removed | CaseResult::NothingToRemove | CaseResult::Refused | CaseResult::Cancelled => false,
+    }
+}
+
+/// The days of the departure that somebody ordered not to be carried out.
+fn ordered_off(case: &Case) -> BTreeSet<Timestamp> {
+    let days = case.dates.values().map(|date| date.at).chain([case.effective_at]);
+    if case.ended_by.is_some() { days.collect() } else { BTreeSet::new() }
+}
+
+fn is_observed(known: &Revocation) -> bool {
+    known.reason.as_deref() == Some(IN_OBSERVED_TEAM)
 }
 
 /// `1 grant`, `2 grants`.

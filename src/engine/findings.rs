@@ -8,11 +8,11 @@ use super::case::{Case, Phase};
 use super::coverage::coverage;
 use super::plan::{Binding, Catalogue, bind, grants_in, ownerships, reachable_apps, users, users_of};
 use super::policy::{PLAN_GRANTS_MAX, Policy};
-use super::revocation::{Progress, Revocation};
+use super::revocation::{IN_OBSERVED_TEAM, NOT_VISIBLE, Progress, Revocation};
 use super::{Engine, Stop};
 use crate::model::outcome::{AccessAfter, CaseResult, Decision, HoldReason, Mode, Settled};
-use crate::model::world::{Answer, Entries, Evidence, ListId, ListRead, ListsRead, Reply, Scan, User};
-use crate::model::{CaseId, Grant, GrantId, IntentId, Surface, TeamId};
+use crate::model::world::{Answer, Entries, Evidence, ListId, ListRead, ListsRead, Reply, Scan, Unread, User};
+use crate::model::{CaseId, Grant, GrantId, IntentId, Parent, Surface, TeamId};
 
 impl Engine {
     pub(super) fn account_stopped(&mut self, now: Timestamp, why: String) {
@@ -149,7 +149,9 @@ impl Engine {
                 case.revocations.push(decide(policy, &self.catalogue, mode, grant, now));
             }
         }
-        case.phase = if coverage.complete {
+        leave_what_is_not_shown(case, policy, scan);
+        leave_enterprises_of_observed_teams(case, scan);
+        case.phase = if case.coverage.complete {
             Phase::Working
         } else {
             case.scans = case.scans.saturating_add(1);
@@ -172,6 +174,9 @@ impl Engine {
                     self.absorb(now, list, &read);
                 }
                 Ok(_) | Err(_) => {
+                    if read.is_err_and(|unread| unread.why == "not_found") {
+                        self.look_where_it_is(now, list);
+                    }
                     let failures = self.list_failures.get(&list).map_or(1, |(failures, _)| failures + 1);
                     let wait = self.policy.timing.read_retry.delay(failures, 0, None);
                     let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
@@ -181,6 +186,25 @@ impl Engine {
         }
     }
 
+    /// What a list belongs to is not found: a scan tells whether it is still shown at all.
+    fn look_where_it_is(&mut self, now: Timestamp, list: ListId) {
+        let due = now.saturating_add(self.policy.timing.hold_recheck).unwrap_or(Timestamp::MAX);
+        let waits = |case: &&mut Case| {
+            let pending = |known: &Revocation| known.is_pending() && known.list() == Some(list);
+            matches!(case.phase, Phase::Working) && case.cancelled_by.is_none() && case.revocations.iter().any(pending)
+        };
+        let ids: Vec<CaseId> = self
+            .cases
+            .values_mut()
+            .filter(waits)
+            .map(|case| {
+                case.phase = Phase::Scanning { due };
+                case.id
+            })
+            .collect();
+        ids.into_iter().for_each(|id| self.touch_case(id));
+    }
+
     /// A complete list settles what it shows gone, and finds what it shows new.
     fn absorb(&mut self, now: Timestamp, list: ListId, read: &ListRead) {
         if !read.is_usable() {
@@ -188,9 +212,10 @@ impl Engine {
         }
         self.list_failures.remove(&list);
         // One of a clock that was set back since is older than it looks.
-        if self.lists.get(&list).is_none_or(|known| known.began < read.began || known.began > now) {
-            self.lists.insert(list, read.clone());
-        }
+        let known = self.lists.get(&list).filter(|known| known.began > read.began && known.began <= now).cloned();
+        // A scan takes long, and may end when a younger list is known: that one counts.
+        let read = known.as_ref().unwrap_or(read);
+        self.lists.insert(list, read.clone());
         let ids: Vec<CaseId> = self.cases.values().filter(|case| case.may_remove()).map(|case| case.id).collect();
         for id in ids {
             let case = &self.cases[&id];
@@ -219,9 +244,10 @@ impl Engine {
         let mut changed = false;
         let mut revoked = Vec::new();
         let mut came_to_nothing = Vec::new();
+        let mut hidden = false;
         for index in 0..case.revocations.len() {
             let revocation = &case.revocations[index];
-            if revocation.list() != Some(list) {
+            if revocation.list() != Some(list) || !shows(read, revocation.grant.surface) {
                 continue;
             }
             let shown = present.remove(&revocation.grant.id);
@@ -243,6 +269,9 @@ impl Engine {
                     } else {
                         // Heroku said that it is done, and it is not.
                         revocation.failures = revocation.failures.saturating_add(1);
+                        // Who stays as collaborator has an app that the role had hidden.
+                        hidden |= is_collaborator(&grant) && revocation.grant.before != grant.before;
+                        revocation.grant.before.clone_from(&grant.before);
                         if case.role_behind(&grant).is_none() {
                             came_to_nothing.push(grant.id);
                         }
@@ -254,7 +283,7 @@ impl Engine {
                     changed = true;
                 }
                 (Progress::Waiting { read_after, .. }, None) if read_after <= read.began => {
-                    let ours = !case.revocations[index].attempts.is_empty();
+                    let ours = case.revocations[index].was_sent();
                     let how = if ours { Settled::Revoked } else { Settled::AlreadyGone };
                     let proof = prove(case, index, read);
                     settle(&mut case.revocations[index], how, proof);
@@ -306,13 +335,13 @@ impl Engine {
             {
                 case.team_sizes.insert(team, u32::try_from(members.len()).unwrap_or(u32::MAX));
             }
-            let hidden_app_grants = grant.surface == Surface::TeamMembership && grant.before == "collaborator";
+            hidden |= is_collaborator(&grant);
             case.revocations.push(decide(&self.policy, &self.catalogue, Mode::Enforce, grant, now));
-            if hidden_app_grants && matches!(case.phase, Phase::Working) {
-                // Somebody who only collaborates stands in the team's list because of an app: find which.
-                case.phase = Phase::Scanning { due: now };
-            }
             changed = true;
+        }
+        if hidden && matches!(case.phase, Phase::Working) {
+            // Somebody who only collaborates stands in the team's list because of an app: find which.
+            case.phase = Phase::Scanning { due: now };
         }
         if changed {
             self.touch_case(id);
@@ -407,7 +436,7 @@ fn decide(policy: &Policy, catalogue: &Catalogue, mode: Mode, grant: Grant, now:
         (None, Surface::AppOwnership) => Revocation::stay(grant, Decision::Report, "owner_of_personal_app"),
         (None, Surface::PipelineOwnership) => Revocation::stay(grant, Decision::Report, "owner_of_pipeline"),
         (None, _) => Revocation::stay(grant, Decision::Report, "no_account_id"),
-        (Some(_), _) if observed_team => Revocation::stay(grant, Decision::Keep, "team_in_observe_mode"),
+        (Some(_), _) if observed_team => Revocation::stay(grant, Decision::Keep, IN_OBSERVED_TEAM),
         (Some(_), _) if mode == Mode::Observe => {
             let mut planned = Revocation::stay(grant, Decision::Revoke, "");
             planned.reason = None;
@@ -415,6 +444,59 @@ fn decide(policy: &Policy, catalogue: &Catalogue, mode: Mode, grant: Grant, now:
         }
         (Some(_), _) => Revocation::revoke(grant, now),
     }
+}
+
+/// An app or a space that a complete scan does not show was deleted, or moved to where we see nothing: no list will ever
+/// prove anything of it. A team may only have lost us, and counts as unread unless it is excluded.
+fn leave_what_is_not_shown(case: &mut Case, policy: &Policy, scan: &Scan) {
+    if !case.coverage.complete {
+        return;
+    }
+    let mut unread = BTreeSet::new();
+    for known in case.revocations.iter_mut().filter(|known| known.is_pending() && !known.is_intended()) {
+        let (shown, of_people) = match &known.grant.parent {
+            Parent::Team { id, .. } => (scan.teams.iter().any(|team| team.id == *id), true),
+            Parent::Enterprise { id, .. } => (scan.enterprises.iter().any(|it| it.id == *id), true),
+            Parent::App { id, .. } => (scan.apps.iter().any(|app| app.id == *id), false),
+            Parent::Space { id, .. } => (scan.spaces.iter().any(|space| space.id == *id), false),
+            Parent::Pipeline { .. } => (true, false),
+        };
+        let name = known.grant.parent.name();
+        if !shown && of_people && !policy.excluded_teams.contains_key(name) {
+            unread.insert(name.to_owned());
+        } else if !shown {
+            known.leave(Decision::Report, NOT_VISIBLE);
+        }
+    }
+    let unread = unread.into_iter().map(|name| Unread { what: format!("team {name}"), why: "not_visible".to_owned() });
+    case.coverage.not_read.extend(unread);
+    case.coverage.complete = case.coverage.not_read.is_empty();
+}
+
+/// Heroku may take whoever leaves an enterprise account out of its teams: not out of one that only observes.
+fn leave_enterprises_of_observed_teams(case: &mut Case, scan: &Scan) {
+    let of_enterprise = |team: TeamId| scan.enterprise_teams.iter().any(|known| known.id == team);
+    let observed = |known: &Revocation| {
+        known.grant.surface == Surface::TeamMembership
+            && known.reason.as_deref() == Some(IN_OBSERVED_TEAM)
+            && known.grant.parent.team().is_some_and(of_enterprise)
+    };
+    if case.revocations.iter().any(observed) {
+        let enterprises = case.revocations.iter_mut().filter(|it| it.grant.surface == Surface::EnterpriseMembership);
+        enterprises
+            .filter(|known| known.is_pending() && known.attempts.is_empty())
+            .for_each(|known| known.leave(Decision::Keep, IN_OBSERVED_TEAM));
+    }
+}
+
+/// Whether the read holds the list that shows such a grant: the invitations of a team may be refused.
+fn shows(read: &ListRead, surface: Surface) -> bool {
+    surface != Surface::TeamInvitation || !matches!(read.entries, Entries::Team { invitations: None, .. })
+}
+
+/// Whether somebody stands in a team's list only because of an app.
+fn is_collaborator(grant: &Grant) -> bool {
+    grant.surface == Surface::TeamMembership && grant.before == "collaborator"
 }
 
 fn settle(revocation: &mut Revocation, how: Settled, proof: Option<u32>) {

@@ -9,7 +9,7 @@ use super::identity::Person;
 use crate::model::PersonId;
 
 /// So long after they were heard of last.
-const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
+pub(super) const PERSON_KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// So many at once, and as many that an older release wrote without a time.
 const AT_ONCE: usize = 100;
@@ -24,7 +24,7 @@ impl Engine {
         let people = || self.identities.people.values().filter(kept);
         let undated: Vec<PersonId> =
             people().filter(|person| person.heard.is_none()).map(|person| person.id).take(AT_ONCE).collect();
-        let old = |person: &&Person| person.heard.is_some_and(|heard| now.duration_since(heard) > KEPT);
+        let old = |person: &&Person| person.heard.is_some_and(|heard| now.duration_since(heard) > PERSON_KEPT);
         let old = people().filter(old).map(|person| person.id).filter(|id| !needed.contains(id));
         let mut gone: BTreeSet<PersonId> = old.take(AT_ONCE).collect();
         for id in undated {

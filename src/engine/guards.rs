@@ -106,7 +106,7 @@ impl Engine {
         }
         if !case.started()
             && case.approval.is_none()
-            && let Some(figures) = self.limit_reached(now, case.person)
+            && let Some(figures) = self.clock_in_doubt(now).or_else(|| self.limit_reached(now, case.person))
         {
             return Some((HoldReason::LimitReached, figures));
         }
@@ -117,6 +117,13 @@ impl Engine {
             return Some((HoldReason::LimitReached, figures));
         }
         self.circuit.figures().map(|figures| (HoldReason::CircuitOpen, figures))
+    }
+
+    /// By a clock that was set ahead, whoever began lately would no longer count.
+    fn clock_in_doubt(&self, now: Timestamp) -> Option<String> {
+        let until = self.doubted_until;
+        (now < until)
+            .then(|| format!("the clock was set; nobody begins before {until}, when it has gone steadily again"))
     }
 
     /// The figures of the team of which too many would have gone within a day.
@@ -200,10 +207,14 @@ impl Engine {
         }
     }
 
-    /// Keeps the newest verdict of each guard.
-    pub(super) fn verdict(&mut self, now: Timestamp, id: CaseId, guard: HoldReason, held: bool, figures: String) {
+    /// Keeps the newest verdict of each guard. One that lets go keeps the figures that had held the case.
+    pub(super) fn verdict(&mut self, now: Timestamp, id: CaseId, guard: HoldReason, held: bool, mut figures: String) {
         let Some(case) = self.cases.get_mut(&id) else { return };
-        case.verdicts.retain(|known| known.guard != guard);
+        let before =
+            case.verdicts.iter().position(|known| known.guard == guard).map(|index| case.verdicts.remove(index));
+        if let Some(before) = before.filter(|before| before.held && !held) {
+            figures = format!("{}; {figures}", before.figures);
+        }
         case.verdicts.push(GuardVerdict { guard, held, figures, at: now });
     }
 }

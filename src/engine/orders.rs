@@ -69,7 +69,9 @@ impl Engine {
                 claimed_by: command.claimed_by.clone(),
                 grants: pending.map(|known| known.grant.id).collect(),
             });
-            let released = case.barred.take().or(case.limited.take()).map(|(reason, _)| reason);
+            // What an approval does not release, a pause say, goes on stopping the case.
+            let limited = case.limited.take_if(|(reason, _)| reason.is_released_by_approval());
+            let released = case.barred.take().or(limited).map(|(reason, _)| reason);
             if matches!(case.phase, Phase::Working) {
                 case.phase = Phase::Scanning { due: now };
             }
@@ -137,9 +139,11 @@ impl Engine {
         let stated = statement(command, "");
         case.cause.contradicted_by.push(stated.clone());
         case.cancel(stated);
+        let ended_by = format!("{}: {}", command.claimed_by, command.why);
+        case.ended_by = Some(ended_by.clone());
         self.touch_case(id);
         if !self.cases[&id].started() {
-            let summary = format!("Cancelled by {}: {}", command.claimed_by, command.why);
+            let summary = format!("Cancelled by {ended_by}");
             self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &summary);
         }
     }

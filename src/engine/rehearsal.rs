@@ -81,6 +81,7 @@ impl Rehearsal {
             self.engine.handle(now, Input::Scanned(Box::new(scan)));
             self.closed.extend(std::mem::take(&mut self.engine.outcomes));
             self.ask_the_floors(now, |list| lists.get(&list).and_then(|read| read.as_ref().ok()));
+            self.engine.hold_crowds(now);
             self.ask_the_caps(now);
         }
         self.cases.iter().map(|id| self.open_case(now, *id).or_else(|| self.closed_case(*id))).collect()

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::outcome::{AttemptPart, Decision, GrantPart, Settled};
-use crate::model::world::ListId;
+use crate::model::world::{ListId, Reply};
 use crate::model::{Grant, IntentId, Removal};
 
 /// Attempts of one grant that are kept; older ones are only counted.
@@ -16,6 +16,12 @@ const ATTEMPTS_KEPT: usize = 20;
 /// Attempts of one case that are kept, but one for each grant. A case is one record, and 5,000 grants with 4 attempts each
 /// would be longer than the 8 MiB that the state topic takes: it could never be committed again, nor anything with it.
 const ATTEMPTS_OF_A_CASE: usize = 5_000;
+
+/// Why a grant stays whose team only observes.
+pub(super) const IN_OBSERVED_TEAM: &str = "team_in_observe_mode";
+
+/// Why a grant stays whose app or team is no longer shown.
+pub(super) const NOT_VISIBLE: &str = "parent_not_visible";
 
 /// One grant of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,6 +92,13 @@ impl Revocation {
         Self::new(grant, decision, Some(reason.to_owned()), Progress::Settled { how: Settled::Remains, proof: None })
     }
 
+    /// Leaves it after all.
+    pub(super) fn leave(&mut self, decision: Decision, reason: &str) {
+        self.decision = decision;
+        self.reason = Some(reason.to_owned());
+        self.progress = Progress::Settled { how: Settled::Remains, proof: None };
+    }
+
     fn new(grant: Grant, decision: Decision, reason: Option<String>, progress: Progress) -> Self {
         Self { grant, decision, reason, progress, attempts: Vec::new(), forgotten: 0, failures: 0, told: None }
     }
@@ -108,6 +121,17 @@ impl Revocation {
     /// Whether a request may be on the wire.
     pub fn is_intended(&self) -> bool {
         matches!(self.progress, Progress::Intended { .. })
+    }
+
+    /// Whether Heroku has answered a request for it by what it thinks of the request.
+    pub(super) fn was_answered(&self) -> bool {
+        let answers = |reply: &Reply| !matches!(reply, Reply::RateLimited | Reply::AccountStopped | Reply::NotSent);
+        self.forgotten > 0 || self.attempts.iter().any(|attempt| attempt.reply.as_ref().is_some_and(answers))
+    }
+
+    /// Whether a request for it may have been sent.
+    pub(super) fn was_sent(&self) -> bool {
+        self.forgotten > 0 || self.attempts.iter().any(|attempt| attempt.reply != Some(Reply::NotSent))
     }
 
     /// Intents so far.

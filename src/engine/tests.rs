@@ -8,6 +8,7 @@ mod levels;
 mod names;
 mod orders;
 mod people;
+mod reads;
 mod schedules;
 mod story;
 mod verification;

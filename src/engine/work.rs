@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::case::{Case, Phase};
+use super::case::{Case, Digest, Phase};
+use super::forgetting::PERSON_KEPT;
 use super::guards::below_floor;
 use super::policy::IN_FLIGHT_MAX;
 use super::revocation::{Progress, Revocation};
 use super::{Candidate, Effect, Engine};
 use crate::model::ids::computed;
 use crate::model::outcome::{Decision, HoldReason};
-use crate::model::world::{ListId, Reply, Wanted};
-use crate::model::{CaseId, IntentId};
+use crate::model::world::{ListId, ListRead, Reply, Wanted};
+use crate::model::{CaseId, IntentId, Surface};
 
 /// Removals looked at ahead of the ones on the wire, so that no list is read long before its turn.
 const CANDIDATES_MAX: usize = 8 * IN_FLIGHT_MAX;
@@ -31,6 +32,9 @@ const CLOCK_STEADY: SignedDuration = SignedDuration::from_mins(15);
 /// How long a closed case answers for a repeated event.
 const DIGEST_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// How long a plan waits to be enforced: as long as people are known of whom nobody speaks.
+const PLAN_KEPT: SignedDuration = PERSON_KEPT;
+
 impl Engine {
     /// Does everything that is due at `now`. Calling it early, late or twice is harmless.
     pub fn advance(&mut self, now: Timestamp) {
@@ -46,6 +50,7 @@ impl Engine {
             return;
         }
         self.start_scan(now);
+        self.hold_crowds(now);
         self.collect_work(now);
         for id in self.cases.keys().copied().collect::<Vec<_>>() {
             self.review_holds(now, id);
@@ -188,7 +193,11 @@ impl Engine {
                     }
                     continue;
                 };
-                if halted || due > now || waits_for_a_role(revocation, case) {
+                if halted
+                    || due > now
+                    || waits_for_a_role(revocation, case)
+                    || would_take_what_is_held(revocation, case)
+                {
                     continue;
                 }
                 if gate.is_some_and(|gate| revocation.grant.surface > gate) {
@@ -196,16 +205,19 @@ impl Engine {
                     busy.insert(list);
                     continue;
                 }
+                let fresh = |read: &&ListRead| (oldest..=now).contains(&read.began) && read.began >= read_after;
+                let read = self.lists.get(&list).filter(fresh);
+                // A list that cannot be read must not keep the places of those behind it.
+                let unreadable = read.is_none() && self.list_failures.get(&list).is_some_and(|(_, due)| *due > now);
+                if unreadable {
+                    continue;
+                }
                 if wanting >= CANDIDATES_MAX {
                     busy.insert(list);
                     continue;
                 }
                 wanting += 1;
-                let Some(read) = self
-                    .lists
-                    .get(&list)
-                    .filter(|read| (oldest..=now).contains(&read.began) && read.began >= read_after)
-                else {
+                let Some(read) = read else {
                     reads.insert(list, (revocation.grant.parent.name().to_owned(), case.urgent));
                     busy.insert(list);
                     continue;
@@ -288,19 +300,25 @@ impl Engine {
     }
 
     pub(super) fn limit(&mut self, now: Timestamp, id: CaseId, stopped: Option<(HoldReason, String)>) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
-        let reason = |stopped: &Option<(HoldReason, String)>| stopped.as_ref().map(|(reason, _)| *reason);
-        let before = reason(&case.limited);
-        if before == reason(&stopped) {
-            return;
+        let Some(case) = self.cases.get_mut(&id).filter(|case| case.limited != stopped) else { return };
+        if let (Some((before, _)), Some((guard, _))) = (&case.limited, &stopped) {
+            // The figures move with everybody who begins; once in a while is often enough.
+            let lately = |at: Timestamp| now.duration_since(at) < self.policy.timing.hold_recheck;
+            let told = case.verdicts.iter().any(|known| known.guard == *guard && lately(known.at));
+            if before == guard && told {
+                return;
+            }
         }
         case.limited.clone_from(&stopped);
+        // A guard that another one hides has not let go.
+        let barred = case.barred.as_ref().map(|(reason, _)| *reason);
+        let held =
+            case.verdicts.iter().filter(|known| known.held && known.guard.is_passing() && Some(known.guard) != barred);
+        let held: Vec<HoldReason> = held.map(|known| known.guard).collect();
         self.touch_case(id);
-        if let Some(guard) = before.filter(|before| Some(*before) != reason(&stopped)) {
-            self.verdict(now, id, guard, false, "lets it go on".to_owned());
-        }
-        if let Some((guard, figures)) = stopped {
-            self.verdict(now, id, guard, true, figures);
+        match stopped {
+            Some((guard, figures)) => self.verdict(now, id, guard, true, figures),
+            None => held.into_iter().for_each(|guard| self.verdict(now, id, guard, false, "lets it go on".to_owned())),
         }
     }
 
@@ -345,12 +363,9 @@ impl Engine {
             return;
         }
         self.swept = now;
-        let old: Vec<CaseId> = self
-            .digests
-            .values()
-            .filter(|digest| now.duration_since(digest.closed_at) > DIGEST_KEPT)
-            .map(|digest| digest.id)
-            .collect();
+        let kept = |digest: &Digest| if digest.is_waiting_plan() { PLAN_KEPT } else { DIGEST_KEPT };
+        let old = self.digests.values().filter(|digest| now.duration_since(digest.closed_at) > kept(digest));
+        let old: Vec<CaseId> = old.map(|digest| digest.id).collect();
         for id in old {
             self.digests.remove(&id);
             self.touch_case(id);
@@ -384,9 +399,12 @@ fn waits_for_a_role(revocation: &Revocation, case: &Case) -> bool {
 /// A grant whose surface comes first keeps later ones back until it was tried once.
 fn holds_the_gate(revocation: &Revocation) -> bool {
     revocation.decision == Decision::Revoke
-        && match revocation.progress {
-            Progress::Waiting { .. } => revocation.failures == 0 && revocation.attempts.is_empty(),
-            Progress::Intended { .. } => revocation.tries() == 1,
-            Progress::Attempted { .. } | Progress::Settled { .. } => false,
-        }
+        && matches!(revocation.progress, Progress::Waiting { .. } | Progress::Intended { .. })
+        && !revocation.was_answered()
+}
+
+/// Heroku may take whoever leaves an enterprise account out of its teams: not while a membership there is held.
+fn would_take_what_is_held(revocation: &Revocation, case: &Case) -> bool {
+    let held = |other: &Revocation| other.grant.surface == Surface::TeamMembership && other.decision == Decision::Hold;
+    revocation.grant.surface == Surface::EnterpriseMembership && case.revocations.iter().any(held)
 }

@@ -10,7 +10,7 @@ pub enum HoldReason {
     CoverageIncomplete,
     /// Removing it would leave a team without a human admin.
     LastHumanAdmin,
-    /// A cap on people per hour or day is reached.
+    /// A cap on people per hour or day is reached, or more people wait at once than go in a day.
     LimitReached,
     /// Removals fail one after the other.
     CircuitOpen,
@@ -93,6 +93,11 @@ impl HoldReason {
         }
     }
 
+    /// Whether it is looked at anew each turn, and lets go by itself or by an order that concerns everybody.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Paused | Self::PlanChanged | Self::LimitReached | Self::CircuitOpen)
+    }
+
     /// What lets it go on.
     pub fn remedy(self) -> &'static str {
         match self {
@@ -101,7 +106,7 @@ impl HoldReason {
             }
             Self::LastHumanAdmin => "make somebody else admin of the team; the case then goes on by itself",
             Self::LimitReached => {
-                "goes on by itself when the window allows; if so many people really left, look at the plan and run `heroku-deprovisioner cases approve`"
+                "by a cap it goes on by itself when the window allows, as one of a crowd only once approved; look at the plan, then run `heroku-deprovisioner cases approve` or `cases cancel`"
             }
             Self::CircuitOpen => {
                 "goes on by itself: one removal is tried each minute; what Heroku answered stands in the attempts of the case (`heroku-deprovisioner cases show`)"

@@ -70,6 +70,12 @@ impl Office {
         people.collect::<std::collections::BTreeSet<_>>().len()
     }
 
+    /// `cases list` until each of so many people is held for the cap or has lost everything.
+    async fn until_all_held(&self, people: usize) -> Said {
+        let held = |said: &Said| said.out.matches("limit_reached").count() + self.lost() == people;
+        self.until(&["cases", "list", "--state", "held"], |said| said.code == 0 && held(said)).await
+    }
+
     /// `cases list` until so many are held, each for the cap.
     async fn until_held(&self, people: usize) -> Said {
         let held = |said: &Said| said.code == 0 && said.out.matches("limit_reached").count() == people;
@@ -92,16 +98,16 @@ async fn a_rehearsal_becomes_real_under_the_caps_and_one_approval_releases_the_r
     let said = office.desk.run(&enforce).await;
     assert_eq!(said.code, 0, "{said:?}");
     said.fits_a_terminal();
-    let listed = office.until_held(32).await;
+    // More than the 25 of a day: all of them wait.
+    let listed = office.until_held(40).await;
     listed.fits_a_terminal();
-    // 20 % of a team of 42 is 8 people.
-    assert_eq!((office.lost(), office.results()["removed"]), (8, 8));
+    assert_eq!((office.lost(), office.results()), (0, BTreeMap::from([("planned", 40)])));
 
     let said = office.desk.run(&["cases", "approve", "--held", "--yes", "--reason", "HR-7", "--wait"]).await;
     assert_eq!(said.code, 0, "{said:?}");
     said.fits_a_terminal();
     println!("{}", said.out);
-    assert!(said.out.contains("64 grants would go in all"), "{}", said.out);
+    assert!(said.out.contains("80 grants would go in all"), "{}", said.out);
     office.until(&["cases", "list"], |said| said.out.matches(" removed").count() == 40).await;
     assert_eq!((office.lost(), office.results()), (40, BTreeMap::from([("planned", 40), ("removed", 40)])));
     let outcomes = office.outcomes();
@@ -120,21 +126,24 @@ async fn a_rehearsal_becomes_real_under_the_caps_and_one_approval_releases_the_r
 async fn a_feed_that_says_that_everybody_left_costs_ten_people_at_most() {
     let mut office = Office::of(300, "enforce").await;
     office.say(&(0..300).map(left).collect::<Vec<_>>());
-    let listed = office.until_held(290).await;
+    let listed = office.until_all_held(300).await;
     listed.fits_a_terminal();
     println!("{}", listed.out.lines().take(6).collect::<Vec<_>>().join("\n"));
-    assert_eq!(office.lost(), 10);
+    let lost = office.lost();
+    println!("{lost} people lost access");
+    assert!(lost <= 10, "{lost}");
     let shown = listed.out.lines().last().unwrap().split_whitespace().next().unwrap().to_owned();
     let said = office.desk.run(&["cases", "show", &shown]).await;
     println!("{}", said.out);
-    assert!(said.out.contains("10 people in 1 h, limit 10"), "{}", said.out);
+    assert!(said.out.contains("people of source hr wait at once, limit 25"), "{}", said.out);
 
     let cancel = ["cases", "cancel", "--held", "--source", "hr", "--reason", "INC-204", "--wait"];
     assert_eq!(office.desk.run(&cancel).await.code, 2, "it asks");
     let said = office.desk.run(&[&cancel[..], &["--yes"]].concat()).await;
     assert_eq!(said.code, 0, "{said:?}");
     office.until(&["cases", "list", "--state", "held"], |said| said.out.matches("limit_reached").count() == 0).await;
-    assert_eq!((office.lost(), office.results()), (10, BTreeMap::from([("cancelled", 290), ("removed", 10)])));
+    let results = office.results();
+    assert_eq!((office.lost(), results["cancelled"]), (lost, 300 - lost));
     let ends = office.outcomes().iter().filter(|record| record.kind == OutcomeKind::CaseClosed).count();
     assert_eq!(ends, 300);
     office.stop().await;

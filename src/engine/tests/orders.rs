@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+
 use super::story::{Story, email, minutes, user};
 use crate::engine::case::case_id;
 use crate::engine::fixtures::{event, policy};
@@ -11,6 +13,8 @@ use crate::model::command::Act;
 use crate::model::event::{Action, IdentityChange};
 use crate::model::outcome::{CaseResult, HoldReason, Mode, OutcomeKind};
 use crate::model::{CaseId, PlanId};
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 fn case_of(person: u8) -> CaseId {
     case_id(&event(&format!("hr:larkspur:{person}"), &format!("left-{person}"), email(person).expose()).source)
@@ -176,6 +180,7 @@ fn a_case_that_waits_with_a_removal_on_its_way_can_be_cancelled() {
         let removals = story.heroku.removals.len();
         story.passes(minutes(5));
         assert_eq!(story.results(), [CaseResult::Cancelled], "{by_order}");
+        assert_eq!(story.closed()[0].summary.contains("ordered by ops"), by_order, "{}", story.closed()[0].summary);
         assert_eq!(story.heroku.removals.len(), removals);
     }
 }
@@ -261,6 +266,107 @@ fn a_cancelled_case_removes_nothing() {
     assert!(story.closed()[0].summary.contains("ops"));
 }
 
+/// The same departure, told by a record of its own that was written before the order.
+#[test]
+fn whom_an_order_has_spared_a_repeat_does_not_remove() {
+    for ahead in [minutes(0), DAY] {
+        let mut story = Story::new(policy());
+        let (told, day) = (story.now, story.now + ahead);
+        story.ordered(Act::Pause);
+        story.tells("okta", 1, "left", Action::Deprovision, Some(day), told);
+        story.passes(minutes(2));
+        let cases = story.engine.cases.keys().copied().collect();
+        story.ordered(Act::Cancel { cases });
+        story.ordered(Act::Resume);
+        story.passes(minutes(2));
+        story.tells("okta", 1, "left, again", Action::Deprovision, Some(day), told);
+        story.passes(DAY * 2);
+        assert_eq!((story.results(), story.heroku.removals.len()), (vec![CaseResult::Cancelled], 0));
+        // Whoever says so anew is believed.
+        story.tells("okta", 1, "left indeed", Action::Deprovision, Some(day), story.now);
+        story.passes(minutes(5));
+        assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
+    }
+}
+
+/// A pause that comes later does not let the caps go, nor does an approval the pause.
+#[test]
+fn a_record_keeps_the_figures_of_a_guard_that_another_hides() {
+    let mut story = Story::new(Policy { max_people_per_hour: 0, ..policy() });
+    story.leaves(1);
+    story.passes(minutes(1));
+    story.ordered(Act::Pause);
+    story.passes(minutes(1));
+    let plan = plan_of(&story, &[1]);
+    story.ordered(Act::Approve { cases: vec![case_of(1)], plan });
+    story.passes(minutes(1));
+    assert_eq!(story.reasons(), [HoldReason::Paused].into());
+    story.ordered(Act::Cancel { cases: vec![case_of(1)] });
+    story.turn();
+    let guards = story.closed()[0].guards.clone();
+    let of = |guard| guards.iter().find(|verdict| verdict.guard == guard).unwrap();
+    assert!(of(HoldReason::Paused).held);
+    let limit = of(HoldReason::LimitReached);
+    assert!(!limit.held && limit.figures.contains("limit 0") && limit.figures.contains("approved by ops"), "{limit:?}");
+}
+
+#[test]
+fn a_cap_that_only_a_pause_hides_stands_in_the_record_as_it_held() {
+    let mut story = Story::new(Policy { max_people_per_hour: 0, ..policy() });
+    story.leaves(1);
+    story.passes(minutes(1));
+    story.ordered(Act::Pause);
+    story.passes(minutes(1));
+    story.ordered(Act::Cancel { cases: vec![case_of(1)] });
+    story.turn();
+    let guards = story.closed()[0].guards.clone();
+    assert!(guards.iter().all(|verdict| verdict.held), "{guards:?}");
+}
+
+/// The hour's cap held at first, the day's does now.
+#[test]
+fn a_hold_shows_the_cap_that_holds_now() {
+    let mut story = a_crowd(Policy { max_people_per_hour: 1, max_people_per_day: 2, ..policy() }, 20..=21);
+    story.passes(minutes(1));
+    story.leaves(22);
+    story.passes(minutes(5));
+    let detail = |story: &Story| story.engine.cases.values().last().unwrap().holds[0].detail.clone();
+    assert!(detail(&story).contains("max_people_per_hour"), "{}", detail(&story));
+    story.passes(minutes(130));
+    assert_eq!(story.results().len(), 2);
+    assert!(detail(&story).contains("max_people_per_day"), "{}", detail(&story));
+}
+
+/// What was planned in a team that observes is enforced as any plan, as long after.
+#[test]
+fn a_plan_waits_longer_than_a_month_also_that_of_a_team() {
+    for by_team in [false, true] {
+        let mut story = Story::new(policy());
+        if by_team {
+            story.policy.teams.insert("t1".to_owned(), Mode::Observe);
+            story.heroku.members.insert(2, vec![(super::story::ME, "admin"), (9, "admin"), (1, "member")]);
+        } else {
+            story.policy.mode = Mode::Observe;
+        }
+        story.dies();
+        story.leaves(1);
+        story.passes(minutes(5));
+        let planned = if by_team { CaseResult::RemovedWithResiduals } else { CaseResult::Planned };
+        assert_eq!(story.results(), [planned]);
+        story.dies();
+        story.now += DAY * 60;
+        story.passes(minutes(20));
+        assert_eq!(story.engine.census().planned, 1);
+        story.policy.mode = Mode::Enforce;
+        story.policy.teams.clear();
+        story.dies();
+        story.ordered(Act::Enforce { cases: vec![case_of(1)] });
+        story.passes(minutes(20));
+        assert_eq!(story.results(), [planned, CaseResult::Removed]);
+        assert_eq!(story.engine.census().planned, 0);
+    }
+}
+
 #[test]
 fn a_retry_looks_at_once_and_binds_nobody_else() {
     let mut story = Story::new(policy());
@@ -325,14 +431,56 @@ fn two_accounts_with_one_address_are_held_also_when_only_a_list_shows_them() {
     assert!(story.reasons().contains(&HoldReason::AmbiguousAccount), "{:?}", story.reasons());
 }
 
+/// People 20 to 99 are members, and those leave whom `leave` names.
+fn a_crowd(policy: Policy, leave: impl Iterator<Item = u8>) -> Story {
+    let mut story = Story::new(policy);
+    let members = story.heroku.members.get_mut(&1).unwrap();
+    members.extend((20..=99).map(|person| (person, "member")));
+    leave.for_each(|person| story.leaves(person));
+    story
+}
+
 #[test]
-fn a_poisoned_feed_reaches_the_cap_and_one_approval_releases_the_rest() {
+fn a_crowd_waits_for_an_approval_however_long() {
+    // 26 people; the day's limit is 25.
+    let mut story = a_crowd(policy(), 20..=45);
+    story.passes(DAY * 2);
+    assert!(story.heroku.removals.is_empty());
+    let held: Vec<CaseId> = story.engine.cases.keys().copied().collect();
+    story.ordered(Act::Cancel { cases: held[1..].to_vec() });
+    story.dies_after_a_turn();
+    story.passes(DAY);
+    assert!(story.heroku.removals.is_empty(), "who is left of a crowd waits all the same");
+    story.leaves(46);
+    story.passes(minutes(10));
+    assert_eq!(story.heroku.removals.len(), 1, "who comes later is no part of it");
+    let plan = plan_id(held[..1].iter().map(|id| &story.engine.cases[id]));
+    story.ordered(Act::Approve { cases: held[..1].to_vec(), plan });
+    story.passes(minutes(10));
+    let removed = story.closed().into_iter().rfind(|closed| closed.case_id == held[0]).unwrap();
+    assert_eq!(removed.result, CaseResult::Removed);
+    let figures = &removed.guards.iter().find(|verdict| verdict.guard == HoldReason::LimitReached).unwrap().figures;
+    assert!(figures.starts_with("26 people of source hr wait at once, limit 25"), "{figures}");
+    assert!(figures.contains("; approved by ops: "), "{figures}");
+}
+
+/// A few others leave by another feed, which is as it always was.
+#[test]
+fn a_crowd_of_one_source_keeps_nobody_of_another() {
+    let mut policy = policy();
+    policy.sources.insert("okta".to_owned(), policy.sources["hr"].clone());
+    let mut story = a_crowd(policy, 20..=60);
+    story.source = "okta";
+    story.tells("okta", 61, "left", Action::Deprovision, None, story.now);
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert_eq!(story.heroku.removals.len(), 1);
+}
+
+#[test]
+fn people_who_leave_one_by_one_reach_the_cap_and_one_approval_releases_the_rest() {
     let crowd = 20..=99;
-    let mut story = Story::new(policy());
-    for person in crowd.clone() {
-        story.heroku.members.get_mut(&1).unwrap().push((person, "member"));
-        story.leaves(person);
-    }
+    let mut story = a_crowd(Policy { max_people_per_day: 100, ..policy() }, crowd.clone());
     story.passes(minutes(30));
     assert_eq!(story.results().len(), 10, "as many as guards.max_people_per_hour lets begin");
     assert_eq!(story.heroku.removals.len(), 10);

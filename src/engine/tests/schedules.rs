@@ -107,6 +107,22 @@ fn a_clock_that_jumps_begins_no_departure() {
     assert_eq!(story.results(), [CaseResult::Removed]);
 }
 
+/// Whoever began an hour ago by the clock alone began a minute ago.
+#[test]
+fn a_clock_that_is_set_ahead_frees_no_cap() {
+    let mut story = Story::new(Policy { max_people_per_hour: 1, ..policy() });
+    story.leaves(1);
+    story.leaves(2);
+    story.passes(minutes(2));
+    story.now += minutes(61);
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    let held: Vec<_> = story.engine.cases.values().flat_map(|case| &case.holds).collect();
+    assert!(held[0].detail.contains("the clock was set"), "{held:?}");
+    story.passes(minutes(6));
+    assert_eq!(story.results(), [CaseResult::Removed, CaseResult::Removed]);
+}
+
 /// What is kept of ended cases and of caps is not old because a clock says so.
 #[test]
 fn a_clock_that_jumps_forgets_nothing() {
@@ -119,7 +135,7 @@ fn a_clock_that_jumps_forgets_nothing() {
     story.now = before;
     story.passes(minutes(1));
     story.leaves(2);
-    story.passes(minutes(5));
+    story.passes(minutes(20));
     assert_eq!((story.engine.digests.len(), story.engine.windows.begun.len()), (2, 2));
 }
 
@@ -138,7 +154,7 @@ fn a_list_of_a_clock_that_was_ahead_is_read_again() {
     story.now = before;
     story.heroku.members.insert(1, vec![(ME, "admin"), (1, "admin"), (2, "member")]);
     story.ordered(Act::Resume);
-    story.passes(minutes(2));
+    story.passes(minutes(17));
     assert!(story.heroku.members[&1].iter().any(|(known, _)| *known == 1), "they are the last human admin");
     assert_eq!(story.reasons(), [HoldReason::LastHumanAdmin].into());
     // What was read since is the newest.
@@ -159,7 +175,7 @@ fn a_scan_that_began_by_a_clock_set_back_since_it_was_asked_for_counts() {
     story.engine.advance(story.now);
     let scan = story.heroku.scan(story.now);
     story.engine.handle(story.now, Input::Scanned(Box::new(scan)));
-    story.passes(minutes(5));
+    story.passes(minutes(20));
     assert_eq!(story.results(), [CaseResult::Removed]);
 }
 

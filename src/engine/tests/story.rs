@@ -44,6 +44,8 @@ pub(super) struct Heroku {
     pub(super) removed_at: Vec<Timestamp>,
     /// Teams whose lists cannot be read.
     pub(super) dark: BTreeSet<u8>,
+    /// Teams whose invitations are refused.
+    pub(super) closed: BTreeSet<u8>,
     /// What the next removals are answered with instead of the truth; the effect happens only with the second.
     pub(super) replies: Vec<(Reply, bool)>,
     /// Whose removals are always refused.
@@ -68,6 +70,7 @@ impl Heroku {
             removals: Vec::new(),
             removed_at: Vec::new(),
             dark: BTreeSet::new(),
+            closed: BTreeSet::new(),
             replies: Vec::new(),
             stubborn: BTreeSet::new(),
             slow: SignedDuration::ZERO,
@@ -92,7 +95,7 @@ impl Heroku {
         match list {
             ListId::Team(team) => {
                 let number = team.0.as_bytes()[15];
-                if self.dark.contains(&number) {
+                if self.dark.contains(&number) || !self.members.contains_key(&number) {
                     return Err(Unread { what: format!("team t{number}"), why: "not_found".to_owned() });
                 }
                 let members: Vec<Member> = self.members[&number]
@@ -115,13 +118,16 @@ impl Heroku {
                     })
                     .collect();
                 let evidence = vec![evidence("members", members.len()), evidence("invitations", invitations.len())];
-                let entries = Entries::Team { members, invitations: Some(invitations) };
+                let invitations = (!self.closed.contains(&number)).then_some(invitations);
+                let entries = Entries::Team { members, invitations };
                 Ok(ListRead { began: at, entries, evidence })
             }
             ListId::App(app) => {
                 let number = app.0.as_bytes()[15];
-                let people: Vec<Collaborator> = self.apps[&number]
-                    .1
+                let Some((_, people)) = self.apps.get(&number) else {
+                    return Err(Unread { what: format!("app a{number}"), why: "not_found".to_owned() });
+                };
+                let people: Vec<Collaborator> = people
                     .iter()
                     .map(|person| Collaborator {
                         id: CollaboratorId(uuid(number + 70, *person)),
@@ -177,7 +183,8 @@ impl Heroku {
             Removal::Collaborator { app, collaborator } => {
                 let person = collaborator.0.as_bytes()[15];
                 let team = self.apps[&app.0.as_bytes()[15]].0;
-                let for_a_role = self.members[&team].iter().any(|(known, _)| *known == person);
+                let members = self.members.get(&team);
+                let for_a_role = members.is_some_and(|members| members.iter().any(|(known, _)| *known == person));
                 self.stubborn.contains(&person) || (self.roles_show && for_a_role)
             }
             Removal::Invitation { .. } | Removal::SpaceAccess { .. } | Removal::EnterpriseMember { .. } => false,

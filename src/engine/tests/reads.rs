@@ -1,0 +1,139 @@
+//! What lists show, what they do not, and what no longer has one.
+
+use super::story::{ME, Story, minutes};
+use crate::engine::fixtures::policy;
+use crate::engine::{Effect, Input};
+use crate::model::TeamId;
+use crate::model::command::Act;
+use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Settled};
+use crate::model::world::{ListId, Reply, Scan};
+
+fn team(number: u8) -> ListId {
+    ListId::Team(TeamId(super::story::uuid(2, number)))
+}
+
+/// Heroku refuses the removal of an invitation, and the list of the invitations as well.
+#[test]
+fn a_list_that_is_refused_proves_no_invitation_gone() {
+    let mut story = Story::new(policy());
+    story.heroku.invitations.insert(1, vec![1]);
+    story.heroku.replies = vec![(Reply::Done, true), (Reply::Done, true), (Reply::Forbidden, false)];
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.heroku.closed.insert(1);
+    story.passes(minutes(10));
+    assert_eq!(story.results(), []);
+    story.heroku.closed.clear();
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert!(story.heroku.invitations[&1].is_empty());
+}
+
+/// Review apps come and go.
+#[test]
+fn the_case_of_somebody_whose_app_was_deleted_ends() {
+    let mut story = Story::new(policy());
+    story.ordered(Act::Pause);
+    story.leaves(1);
+    story.passes(minutes(1));
+    story.heroku.apps.clear();
+    story.ordered(Act::Resume);
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::RemovedWithResiduals]);
+    let closed = story.closed()[0];
+    assert_eq!(closed.access_after, AccessAfter::Remaining);
+    assert_eq!(closed.residuals[0].reason, "parent_not_visible");
+    let settled: Vec<_> = closed.grants.iter().filter_map(|grant| grant.settled).collect();
+    assert_eq!(settled, [Settled::Revoked, Settled::Remains]);
+}
+
+/// Whoever took the service's account out of a team has not taken the leaver out.
+#[test]
+fn a_team_that_is_no_longer_shown_holds_the_case() {
+    let mut story = Story::new(policy());
+    story.ordered(Act::Pause);
+    story.leaves(1);
+    story.passes(minutes(1));
+    let members = story.heroku.members.remove(&1).unwrap();
+    story.heroku.members.insert(2, vec![(ME, "admin"), (9, "admin")]);
+    story.ordered(Act::Resume);
+    story.passes(minutes(10));
+    assert_eq!(story.results(), []);
+    assert_eq!(story.reasons(), [HoldReason::CoverageIncomplete].into());
+    story.heroku.members.insert(1, members);
+    story.passes(minutes(20));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+/// As many places as there are to look ahead from, all of them on lists that do not come.
+#[test]
+fn lists_that_cannot_be_read_keep_nobody_else_waiting() {
+    let mut story = Story::new(policy());
+    for app in 2..=70 {
+        story.heroku.apps.insert(app, (1, vec![1]));
+    }
+    story.ordered(Act::Pause);
+    story.leaves(1);
+    story.passes(minutes(1));
+    let gone = |app: &u8| *app > 1;
+    let hidden: Vec<u8> = story.heroku.apps.keys().copied().filter(gone).collect();
+    hidden.iter().for_each(|app| drop(story.heroku.apps.remove(app)));
+    story.heroku.members.get_mut(&1).unwrap().retain(|(person, _)| *person != 1);
+    story.ordered(Act::Resume);
+    story.leaves(2);
+    while !story.results().contains(&CaseResult::Removed) {
+        story.turn();
+        story.now += minutes(1) / 240;
+        assert!(story.now < "2026-06-01T12:02:00Z".parse().unwrap(), "{:?}", story.heroku.removals.len());
+    }
+    assert!(!story.heroku.members[&1].iter().any(|(person, _)| *person == 2));
+}
+
+/// A scan takes minutes; what was read since it passed a team counts.
+#[test]
+fn a_scan_that_ends_late_settles_nothing_that_a_younger_list_shows() {
+    let mut story = Story::new(policy());
+    story.heroku.members.get_mut(&1).unwrap().retain(|(person, _)| *person != 1);
+    story.heroku.apps.clear();
+    story.heroku.invitations.insert(1, vec![1]);
+    story.heroku.replies = vec![(Reply::Done, false)];
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.leaves(2);
+    story.engine.advance(story.now);
+    let asked = story.engine.take_turn().effects;
+    assert!(asked.iter().any(|effect| matches!(effect, Effect::Scan { .. })), "{asked:?}");
+    let late: Scan = story.heroku.scan(story.now);
+    // The invitation is accepted, and a list shows it before the scan ends.
+    story.ordered(Act::Pause);
+    story.heroku.invitations.insert(1, vec![]);
+    story.heroku.members.get_mut(&1).unwrap().push((1, "member"));
+    story.now += minutes(1);
+    let list = story.heroku.list(team(1), story.now);
+    story.engine.handle(story.now, Input::Lists([(team(1), list)].into()));
+    story.engine.handle(story.now, Input::Scanned(Box::new(late)));
+    story.passes(minutes(1));
+    story.ordered(Act::Resume);
+    story.passes(minutes(20));
+    assert!(!story.heroku.members[&1].iter().any(|(person, _)| *person == 1), "{:?}", story.results());
+}
+
+/// A removal that was never sent is no reason to let the next surface go first.
+#[test]
+fn what_was_not_sent_keeps_its_place() {
+    for reply in [Reply::RateLimited, Reply::AccountStopped, Reply::NotSent] {
+        let mut story = Story::new(policy());
+        story.heroku.members.insert(1, vec![(ME, "admin"), (9, "admin"), (1, "member")]);
+        story.heroku.replies = vec![(reply.clone(), false)];
+        story.leaves(1);
+        story.passes(minutes(20));
+        assert_eq!(story.results(), [CaseResult::Removed]);
+        let kinds: Vec<_> = story.heroku.removals.iter().map(std::mem::discriminant).collect();
+        assert_eq!(kinds.len(), 3, "{reply:?}");
+        assert!(kinds[0] == kinds[1] && kinds[1] != kinds[2], "{reply:?}: {:?}", story.heroku.removals);
+    }
+}
