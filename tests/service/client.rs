@@ -1,6 +1,7 @@
 //! The client of Heroku alone, where a wrong answer would show only much later in the whole service.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use heroku_deprovisioner::engine::budget::{Assumed, Lane};
 use heroku_deprovisioner::heroku::{Client, Gate, Scope, Settings, Token};
@@ -52,4 +53,18 @@ async fn a_team_that_has_no_invitations_is_read_by_its_admin() {
         assert!(read.is_usable());
         assert!(matches!(read.entries, Entries::Team { invitations: None, .. }), "{:?}", read.entries);
     }
+}
+
+/// Ordinary work leaves a reserve alone, which takes minutes to come back after a 429 unless Heroku says otherwise.
+#[tokio::test]
+async fn a_429_to_the_question_for_the_pool_is_waited_out_and_asked_again() {
+    let refused = json!({"answer": {"status": 429, "body": {"json": {"id": "rate_limit", "message": "Wait."}},
+        "headers": [["Retry-After", "1"]]}});
+    let faults = json!([{"when": {"path": "/account", "times": 1}, "then": [refused]},
+        {"when": {"path": "/account/rate-limits", "times": 2}, "then": [refused]}]);
+    let (simulator, client) = client(World::new(1).with_token(TOKEN, BOT), faults).await;
+    let account = tokio::time::timeout(Duration::from_secs(60), client.account(Lane::Normal)).await;
+    assert_eq!(account.expect("it waits for the whole reserve").unwrap().email.expose(), BOT);
+    let asked = simulator.requests().iter().filter(|request| request.path == "/account/rate-limits").count();
+    assert_eq!(asked, 3, "once for each refusal, and once more");
 }
