@@ -167,9 +167,12 @@ impl Client {
     /// Who the token acts as.
     ///
     /// # Errors
-    /// When Heroku gives no usable answer.
+    /// When Heroku gives no usable answer, or one by which the account is suspended or owes money.
     pub async fn account(&self, lane: Lane) -> Result<Account, CallError> {
         let (reading, account) = self.ask_account(lane).await?;
+        if let Some(stop) = account.stopped() {
+            return Err(stop.into());
+        }
         let account = Account { id: AccountId(account.id), email: account.email };
         *self.known() = Some((reading.fingerprint().to_owned(), account.clone()));
         Ok(account)
@@ -215,7 +218,7 @@ impl Client {
                     return Ok(error);
                 }
                 match self.ask_account(lane).await {
-                    Ok((_, account)) if account.suspended_at.is_none() && account.delinquent_at.is_none() => {
+                    Ok((_, account)) if account.stopped().is_none() => {
                         *cleared = Some(Instant::now());
                         Ok(error)
                     }

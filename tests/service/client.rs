@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use heroku_deprovisioner::engine::budget::{Assumed, Lane};
-use heroku_deprovisioner::heroku::{Client, Gate, Scope, Settings, Token};
+use heroku_deprovisioner::heroku::{AccountStopped, CallError, Client, Gate, Scope, Settings, Token};
 use heroku_deprovisioner::model::world::{Entries, ListId, ListRead, Unread, Wanted};
 use heroku_deprovisioner::simulator::{Options, Simulator, World};
 use serde_json::{Value, json};
@@ -67,4 +67,20 @@ async fn a_429_to_the_question_for_the_pool_is_waited_out_and_asked_again() {
     assert_eq!(account.expect("it waits for the whole reserve").unwrap().email.expose(), BOT);
     let asked = simulator.requests().iter().filter(|request| request.path == "/account/rate-limits").count();
     assert_eq!(asked, 3, "once for each refusal, and once more");
+}
+
+#[tokio::test]
+async fn an_account_that_says_of_itself_that_it_is_stopped_is_stopped() {
+    for (field, stopped) in [("suspended_at", AccountStopped::Suspended), ("delinquent_at", AccountStopped::Delinquent)]
+    {
+        let account =
+            json!({"id": "01234567-89ab-4def-8123-456789abcdef", "email": BOT, field: "2026-05-29T14:00:00Z"});
+        let faults =
+            json!([{"when": {"path": "/account"}, "then": [{"answer": {"status": 200, "body": {"json": account}}}]}]);
+        let (_simulator, client) = client(World::new(1).with_token(TOKEN, BOT), faults).await;
+        let answer = client.account(Lane::Urgent).await;
+        assert!(matches!(answer, Err(CallError::Stopped(why)) if why == stopped), "{field}: {answer:?}");
+        let scan = client.scan(&Wanted::default(), &Scope::default(), Lane::Urgent).await;
+        assert_eq!(scan.unwrap_err(), stopped, "{field}");
+    }
 }
