@@ -2,6 +2,8 @@
 //! sources that do.
 #![cfg(all(feature = "service", feature = "simulator"))]
 
+#[path = "service/client.rs"]
+mod client;
 #[path = "service/faults.rs"]
 mod faults;
 #[path = "tokens/forgeries.rs"]

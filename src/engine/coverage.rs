@@ -37,21 +37,16 @@ pub fn coverage(scan: &Scan, policy: &Policy) -> CoveragePart {
 
     let mut not_read = scan.not_read.clone();
     let mut teams_read = Vec::new();
-    for name in &expected {
+    // Visible beyond what was expected: read and cleaned all the same, so that a person may be in there as well.
+    let beyond = scan.teams.iter().map(|team| team.name.as_str());
+    let beyond = beyond.filter(|name| !expected.contains(name) && !policy.excluded_teams.contains_key(*name));
+    for name in expected.iter().copied().chain(beyond) {
         match visible.get(name).map(|list| scan.lists.get(list)) {
-            Some(Some(Ok(read))) if read.is_usable() => {
-                teams_read.push((*name).to_owned());
-            }
+            Some(Some(Ok(read))) if read.is_usable() => teams_read.push(name.to_owned()),
             Some(Some(Ok(_))) => not_read.push(unread(name, "we_do_not_stand_in_its_members_list")),
             Some(Some(Err(why))) => not_read.push(Unread { what: format!("team {name}"), why: why.why.clone() }),
             Some(None) => not_read.push(unread(name, "not_read")),
             None => not_read.push(unread(name, "not_visible")),
-        }
-    }
-    // Visible beyond what was expected: read and cleaned all the same.
-    for team in &scan.teams {
-        if !expected.contains(team.name.as_str()) && matches!(scan.lists.get(&ListId::Team(team.id)), Some(Ok(_))) {
-            teams_read.push(team.name.clone());
         }
     }
     for (list, read) in &scan.lists {
@@ -87,4 +82,77 @@ pub fn coverage(scan: &Scan, policy: &Policy) -> CoveragePart {
 
 fn unread(team: &str, why: &str) -> Unread {
     Unread { what: format!("team {team}"), why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::engine::fixtures::policy;
+    use crate::model::world::{Entries, Evidence, ListRead, Team};
+    use crate::model::{AppId, TeamId};
+
+    fn team(number: u128) -> Team {
+        Team { id: TeamId(Uuid::from_u128(number)), name: format!("t{number}") }
+    }
+
+    /// A team's list, in which we stand or not.
+    fn read(control: bool) -> Result<ListRead, Unread> {
+        let evidence = Evidence {
+            list: "/teams/x/members".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+            pages: 1,
+            items: 0,
+            complete: true,
+            control,
+            body_sha256: String::new(),
+        };
+        let entries = Entries::Team { members: Vec::new(), invitations: None };
+        Ok(ListRead { began: Timestamp::UNIX_EPOCH, entries, evidence: vec![evidence] })
+    }
+
+    /// Teams t1, t2 … that `/teams` names, with what came of reading each; `None` = it was not read.
+    fn scan(reads: &[Option<Result<ListRead, Unread>>]) -> Scan {
+        let teams: Vec<Team> = (1..).take(reads.len()).map(team).collect();
+        let lists = teams.iter().zip(reads).filter_map(|(team, read)| Some((ListId::Team(team.id), read.clone()?)));
+        Scan {
+            began: Timestamp::UNIX_EPOCH,
+            enterprise_teams: Vec::new(),
+            apps: Vec::new(),
+            spaces: Vec::new(),
+            enterprises: Vec::new(),
+            pipelines: Vec::new(),
+            lists: lists.collect(),
+            not_read: Vec::new(),
+            teams,
+        }
+    }
+
+    #[test]
+    fn a_visible_team_beyond_those_expected_counts_as_read_only_if_it_was() {
+        let forbidden = Err(Unread { what: "members of team t3".to_owned(), why: "forbidden".to_owned() });
+        let mut scan = scan(&[Some(read(true)), Some(read(false)), Some(forbidden), Some(read(true)), None, None]);
+        scan.lists.insert(ListId::App(AppId(Uuid::from_u128(7))), read(false));
+        let policy = Policy {
+            expected_teams: vec!["t1".to_owned()],
+            excluded_teams: BTreeMap::from([("t6".to_owned(), "not ours".to_owned())]),
+            ..policy()
+        };
+        let coverage = coverage(&scan, &policy);
+        assert!(!coverage.complete);
+        assert_eq!(coverage.teams_expected, ["t1"]);
+        assert_eq!(coverage.teams_read, ["t1", "t4"]);
+        let not_read: Vec<String> = coverage.not_read.iter().map(|it| format!("{} {}", it.what, it.why)).collect();
+        assert_eq!(
+            not_read,
+            [
+                "/teams/x/members not_whole",
+                "team t2 we_do_not_stand_in_its_members_list",
+                "team t3 forbidden",
+                "team t5 not_read"
+            ]
+        );
+    }
 }

@@ -100,7 +100,7 @@ struct Inner {
     known: Mutex<Option<(String, Account)>>,
     /// When `/account` last contradicted a reply that spoke of the account as a whole.
     cleared: tokio::sync::Mutex<Option<Instant>>,
-    /// Whether somebody is about to ask what is left in the pool.
+    /// Whether somebody waits to ask what is left in the pool.
     looking: AtomicBool,
 }
 
@@ -167,9 +167,12 @@ impl Client {
     /// Who the token acts as.
     ///
     /// # Errors
-    /// When Heroku gives no usable answer.
+    /// When Heroku gives no usable answer, or one by which the account is suspended or owes money.
     pub async fn account(&self, lane: Lane) -> Result<Account, CallError> {
         let (reading, account) = self.ask_account(lane).await?;
+        if let Some(stop) = account.stopped() {
+            return Err(stop.into());
+        }
         let account = Account { id: AccountId(account.id), email: account.email };
         *self.known() = Some((reading.fingerprint().to_owned(), account.clone()));
         Ok(account)
@@ -195,7 +198,10 @@ impl Client {
         let flight = self.0.gate.depart_free();
         let reading = self.0.token.current();
         let answered = self.exchange(&Ask::get(&path), &reading, Landing::ByBody(flight), None).await?;
-        Ok(answered.json::<wire::RateLimits>()?.remaining)
+        match answered.as_error() {
+            None => Ok(answered.json::<wire::RateLimits>()?.remaining),
+            Some(error) => Err(error),
+        }
     }
 
     /// Whether a failure stops everything. A suspension or an unpaid bill may be that of one app or team alone; then
@@ -212,7 +218,7 @@ impl Client {
                     return Ok(error);
                 }
                 match self.ask_account(lane).await {
-                    Ok((_, account)) if account.suspended_at.is_none() && account.delinquent_at.is_none() => {
+                    Ok((_, account)) if account.stopped().is_none() => {
                         *cleared = Some(Instant::now());
                         Ok(error)
                     }
@@ -311,20 +317,18 @@ impl Client {
 
     /// After a 429 the gate takes the pool for empty, and ordinary work would wait until the whole reserve has come back
     /// by its reckoning: minutes. But not every 429 speaks of the pool, and a pool is not always empty when it does. So
-    /// Heroku is asked, once the refusal is over; it does not charge the question.
+    /// Heroku is asked, once the refusal is over; it does not charge the question. A 429 to that leads here again.
     fn look_into_the_pool(&self) {
         if self.0.looking.swap(true, Ordering::AcqRel) {
             return;
         }
         let client = self.clone();
         tokio::spawn(async move {
-            loop {
-                client.0.gate.opened().await;
-                if !matches!(client.rate_limit().await, Err(CallError::RateLimited { .. })) {
-                    break;
-                }
-            }
+            client.0.gate.opened().await;
+            // Before asking: the answer opens the gate, and a 429 to what leaves then needs a look of its own.
             client.0.looking.store(false, Ordering::Release);
+            // The gate has heard what there was to hear; who else wants to know asks for themselves.
+            let _ = client.rate_limit().await;
         });
     }
 
@@ -441,7 +445,7 @@ enum Landing {
 impl Landing {
     fn by_headers(self, status: StatusCode, headers: &HeaderMap) -> Self {
         match self {
-            Self::ByHeaders(flight) if status == StatusCode::TOO_MANY_REQUESTS => {
+            Self::ByHeaders(flight) | Self::ByBody(flight) if status == StatusCode::TOO_MANY_REQUESTS => {
                 flight.refused(retry_after(headers));
                 Self::Done
             }

@@ -23,6 +23,9 @@ pub(super) type Read<T> = Result<Result<T, Unread>, AccountStopped>;
 /// The invitations of a team, if it has such a list.
 pub(super) type Invitations = Option<Complete<Whole<OfTeam<Invitation>>>>;
 
+/// The role to which Heroku shows a team's invitations.
+const ADMIN: &str = "admin";
+
 /// How old the name of a team is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
@@ -62,7 +65,7 @@ impl Client {
             Err(unread) => return Ok(Err(unread)),
         };
         let members = self.read_members(team, name, lane).await?;
-        Ok(members.map(|members| team_list(members, invitations, us)))
+        Ok(members.and_then(|members| team_list(name, members, invitations, us)))
     }
 
     pub(super) async fn read_members(&self, team: TeamId, name: &str, lane: Lane) -> Read<Complete<Whole<Member>>> {
@@ -70,9 +73,10 @@ impl Client {
     }
 
     /// `None` = this team has no such list: Heroku answers 403 or 404. It only counts together with a members list that
-    /// was answered. An old name is looked up before a 403 or 404 is believed, because the path holds the name.
+    /// was answered and in which we are admin. An old name is looked up before a 403 or 404 is believed, because the path
+    /// holds the name.
     pub(super) async fn read_invitations(&self, team: TeamId, name: &str, age: Name, lane: Lane) -> Read<Invitations> {
-        let what = format!("invitations of team {name}");
+        let what = invitations_of(name);
         let Some(path) = Path::invitations(name) else { return Ok(Err(unread(&what, "malformed"))) };
         let invitations: Complete<Whole<OfTeam<Invitation>>> =
             match self.attempt(&List::invitations(path), lane).await? {
@@ -150,12 +154,21 @@ impl Client {
     }
 }
 
-/// A team's two lists as one.
-pub(super) fn team_list(members: Complete<Whole<Member>>, invitations: Invitations, us: Option<&Account>) -> ListRead {
-    let stands = |Whole(member): &Whole<Member>| {
-        us.is_some_and(|us| member.user.account == Some(us.id) || member.user.email == us.email)
-    };
-    let control = members.entries.iter().any(stands);
+/// A team's two lists as one. That there is no list of invitations is known to an admin alone: others get the same
+/// refusal for one that exists.
+pub(super) fn team_list(
+    name: &str,
+    members: Complete<Whole<Member>>,
+    invitations: Invitations,
+    us: Option<&Account>,
+) -> Result<ListRead, Unread> {
+    let stands =
+        |member: &&Member| us.is_some_and(|us| member.user.account == Some(us.id) || member.user.email == us.email);
+    let ours = members.entries.iter().map(|Whole(member)| member).find(stands);
+    let control = ours.is_some();
+    if invitations.is_none() && ours.is_some_and(|ours| ours.role.as_deref() != Some(ADMIN)) {
+        return Err(unread(&invitations_of(name), "not_admin"));
+    }
     let began = invitations.as_ref().map_or(members.began, |invitations| invitations.began.min(members.began));
     let evidence = std::iter::once(members.evidence(control))
         .chain(invitations.as_ref().map(|invitations| invitations.evidence(control)))
@@ -164,7 +177,11 @@ pub(super) fn team_list(members: Complete<Whole<Member>>, invitations: Invitatio
         members: members.entries.into_iter().map(|Whole(member)| member).collect(),
         invitations: invitations.map(|it| it.entries.into_iter().map(|Whole(it)| it.entry).collect()),
     };
-    ListRead { began, entries, evidence }
+    Ok(ListRead { began, entries, evidence })
+}
+
+fn invitations_of(team: &str) -> String {
+    format!("invitations of team {team}")
 }
 
 /// Why a list is unknown.

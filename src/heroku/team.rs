@@ -84,7 +84,7 @@ impl Client {
             tokio::try_join!(self.read_members(it.team.id, &it.team.name, lane), self.read_apps(&certain, lane),)?;
         it.lists = lists;
         it.list = match (members, invitations) {
-            (Ok(members), Ok(invitations)) => Ok(team_list(members, invitations, how.us)),
+            (Ok(members), Ok(invitations)) => team_list(&it.team.name, members, invitations, how.us),
             (Err(unread), _) | (Ok(_), Err(unread)) => Err(unread),
         };
         Ok(it)

@@ -6,6 +6,7 @@ use serde::de::Error as _;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::error::AccountStopped;
 use crate::model::world;
 use crate::model::{AccountId, CollaboratorId, Email, EnterpriseMembershipId, InvitationId, MembershipId, TeamId};
 
@@ -13,8 +14,21 @@ use crate::model::{AccountId, CollaboratorId, Email, EnterpriseMembershipId, Inv
 pub(super) struct Account {
     pub(super) id: Uuid,
     pub(super) email: Email,
-    pub(super) suspended_at: Option<String>,
-    pub(super) delinquent_at: Option<String>,
+    suspended_at: Option<String>,
+    delinquent_at: Option<String>,
+}
+
+impl Account {
+    /// What stops the account as a whole, by its own word.
+    pub(super) fn stopped(&self) -> Option<AccountStopped> {
+        if self.suspended_at.is_some() {
+            Some(AccountStopped::Suspended)
+        } else if self.delinquent_at.is_some() {
+            Some(AccountStopped::Delinquent)
+        } else {
+            None
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -140,7 +140,8 @@ pub enum Entries {
     Team {
         /// Its complete members list.
         members: Vec<Member>,
-        /// Its complete invitations list; `None` = Heroku answered 403 or 404 while the members list answered 200.
+        /// Its complete invitations list; `None` = Heroku answered 403 or 404 while the members list answered 200 and
+        /// names us as admin.
         invitations: Option<Vec<Invitation>>,
     },
     /// An app.

@@ -251,6 +251,43 @@ impl World {
         removed
     }
 
+    /// Deletes an app. Whoever was in its team because of it alone leaves the team's list.
+    pub(super) fn delete_app(&mut self, app: AppId, now: Timestamp) {
+        let people: Vec<AccountId> = self.apps[&app].collaborators.live().map(|entry| entry.account).collect();
+        for account in people {
+            self.drop_collaborator(app, account, now);
+        }
+        self.apps.remove(&app);
+        self.transfers.retain(|_, transfer| transfer.app != app);
+        for pipeline in self.pipelines.values_mut() {
+            pipeline.couplings.retain(|coupling| coupling.app != app);
+        }
+    }
+
+    /// Deletes a space and the apps that run in it.
+    pub(super) fn delete_space(&mut self, space: SpaceId, now: Timestamp) {
+        let apps: Vec<AppId> = self.apps.values().filter(|app| app.space == Some(space)).map(|app| app.id).collect();
+        for app in apps {
+            self.delete_app(app, now);
+        }
+        self.spaces.remove(&space);
+    }
+
+    /// Deletes a team and all that it owns.
+    pub(super) fn delete_team(&mut self, team: TeamId, now: Timestamp) {
+        let apps: Vec<AppId> = self.apps_of(team).map(|app| app.id).collect();
+        for app in apps {
+            self.delete_app(app, now);
+        }
+        let spaces: Vec<SpaceId> =
+            self.spaces.values().filter(|space| space.team == team).map(|space| space.id).collect();
+        for space in spaces {
+            self.delete_space(space, now);
+        }
+        self.pipelines.retain(|_, pipeline| pipeline.owner != Some(Owner::Team(team)));
+        self.teams.remove(&team);
+    }
+
     fn has_grants_in(&self, team: TeamId, account: AccountId) -> bool {
         self.apps_of(team).any(|app| app.collaborators.get(&account).is_some())
     }

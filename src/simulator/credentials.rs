@@ -1,5 +1,9 @@
 //! The token in an `Authorization` header, in either form that real clients send.
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
 /// Reads `Bearer <token>` or `Basic`, whose password is the token and whose user is ignored.
 pub fn token(header: &str) -> Option<String> {
     let (scheme, rest) = header.split_once(' ')?;
@@ -7,35 +11,20 @@ pub fn token(header: &str) -> Option<String> {
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" => Some(rest.to_owned()),
         "basic" => {
-            let text = String::from_utf8(from_base64(rest)?).ok()?;
+            let text = String::from_utf8(BASE64.decode(rest).ok()?).ok()?;
             text.split_once(':').map(|(_, password)| password.to_owned())
         }
         _ => None,
     }
 }
 
-/// Decodes standard base64, padded or not.
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for letter in text.trim_end_matches('=').bytes() {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from((bits >> held) & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
-}
+/// Standard base64, padded or not.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 #[cfg(test)]
 mod tests {
@@ -47,6 +36,7 @@ mod tests {
         // ":HRKU-abc" and "user:HRKU-abc"
         assert_eq!(token("Basic OkhSS1UtYWJj").as_deref(), Some("HRKU-abc"));
         assert_eq!(token("basic dXNlcjpIUktVLWFiYw==").as_deref(), Some("HRKU-abc"));
+        assert_eq!(token("basic dXNlcjpIUktVLWFiYw").as_deref(), Some("HRKU-abc"), "without its padding");
         assert_eq!(token("Basic ???"), None);
         assert_eq!(token("Token x"), None);
     }

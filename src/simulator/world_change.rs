@@ -31,6 +31,14 @@ pub enum WorldChange {
     RevokeToken { token: String },
     /// An app goes to another person; the former owner stays as a collaborator.
     TransferApp { app: String, to: String },
+    /// An app is deleted, with its grants.
+    DeleteApp { app: String },
+    /// A space is deleted, with the apps in it.
+    DeleteSpace { space: String },
+    /// A team is deleted, with all that it owns.
+    DeleteTeam { team: String },
+    /// A team gets another name.
+    RenameTeam { team: String, to: String },
     /// An account is suspended, or no longer.
     Suspend { email: String, suspended: bool },
 }
@@ -105,6 +113,22 @@ impl World {
                     self.put_collaborator(id, before, vec!["deploy".to_owned(), "operate".to_owned()], now);
                 }
             }
+            WorldChange::DeleteApp { app } => {
+                let app = self.app(app).ok_or_else(|| none("app", app))?.id;
+                self.delete_app(app, now);
+            }
+            WorldChange::DeleteSpace { space } => {
+                let space = self.space(space).ok_or_else(|| none("space", space))?.id;
+                self.delete_space(space, now);
+            }
+            WorldChange::DeleteTeam { team } => {
+                let team = self.team(team).ok_or_else(|| none("team", team))?.id;
+                self.delete_team(team, now);
+            }
+            WorldChange::RenameTeam { team, to } => {
+                let id = self.team(team).ok_or_else(|| none("team", team))?.id;
+                self.teams.get_mut(&id).expect("just found").name.clone_from(to);
+            }
             WorldChange::Suspend { email, suspended } => {
                 let account = self.account_at(email).ok_or_else(|| none("account", email))?.id;
                 self.accounts.get_mut(&account).expect("just found").suspended = *suspended;
@@ -147,5 +171,48 @@ mod tests {
         let app = world.app("side-project").unwrap();
         assert!(app.collaborators.get(&priya).is_some());
         assert_eq!(app.owner, Owner::Account(world.account_at("ana@larkspur.example").unwrap().id));
+    }
+
+    #[test]
+    fn what_is_deleted_takes_along_what_hangs_on_it() {
+        let otis = "otis@agency.example";
+        let mut world = World::new(1)
+            .with_team("payments")
+            .with_member("payments", "ana@larkspur.example", "admin")
+            .with_space("vault", "payments")
+            .with_app("payments-api", "payments")
+            .with_app("payments-web", "payments")
+            .with_collaborator("payments-api", otis, &["view"])
+            .with_pipeline("payout", "ana@larkspur.example")
+            .with_coupling("payout", "payments-api", "production");
+        let web = world.app("payments-web").unwrap().id;
+        world.apps.get_mut(&web).unwrap().space = Some(world.space("vault").unwrap().id);
+        let otis = world.account_at(otis).unwrap().id;
+        let mut happen = |what: &str, name: &str| {
+            let change = format!(r#"{{"delete_{what}": {{"{what}": "{name}"}}}}"#);
+            let change: WorldChange = serde_json::from_str(&change).unwrap();
+            world.happen(&change, BEGINNING).unwrap();
+            assert!(world.happen(&change, BEGINNING).is_err(), "a {what} goes once");
+            world.clone()
+        };
+        let after = happen("app", "payments-api");
+        assert!(after.team("payments").unwrap().members.get(&otis).is_none());
+        assert!(after.pipeline("payout").unwrap().couplings.is_empty());
+        assert!(after.app("payments-web").is_some());
+        let after = happen("space", "vault");
+        assert!(after.app("payments-web").is_none());
+        let after = happen("team", "payments");
+        assert_eq!((after.teams().count(), after.apps().count(), after.spaces().count()), (0, 0, 0));
+        assert_eq!(after.pipelines().count(), 1, "a person's");
+    }
+
+    #[test]
+    fn a_team_is_found_by_its_new_name_alone() {
+        let mut world = World::new(1).with_team("payments");
+        let id = world.team("payments").unwrap().id;
+        let renamed = WorldChange::RenameTeam { team: "payments".to_owned(), to: "payouts".to_owned() };
+        world.happen(&renamed, BEGINNING).unwrap();
+        assert_eq!(world.team("payouts").unwrap().id, id);
+        assert!(world.team("payments").is_none());
     }
 }

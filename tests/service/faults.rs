@@ -236,3 +236,28 @@ fn one_invisible_team_of_five_keeps_the_case_open() {
     let (simulator, outcomes) = play.end();
     assert_all_gone(&simulator, &outcomes, &[PRIYA]);
 }
+
+/// Heroku shows a team's invitations to its admins alone, and refuses them to others as if there were none.
+#[test]
+fn an_invitation_where_the_account_is_no_admin_keeps_the_case_open() {
+    let set_role = |world: &mut heroku_deprovisioner::simulator::World, role: &str| {
+        let change = json!({"put_member": {"team": "storefront", "email": BOT, "role": role}});
+        world.happen(&serde_json::from_value(change).unwrap(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+    };
+    let mut world = world();
+    set_role(&mut world, "member");
+    let play = Play::begin(world, json!([]));
+    play.say(&[leaves(PRIYA)]);
+    until("what can be seen is gone", || left(&play.simulator, PRIYA) == ["invited to storefront"]);
+    until("the case is held", || is_held(&play.outcomes(), HoldReason::CoverageIncomplete));
+    assert_eq!(play.status().heroku.unread_teams, ["team storefront (not_admin)"]);
+    let scans = |play: &Play| play.simulator.requests().iter().filter(|it| it.path == "/teams").count();
+    let before = scans(&play);
+    until("it looks again", || scans(&play) >= before + 2);
+    assert_eq!(closed(&play.outcomes()).len(), 0);
+
+    play.simulator.with_world(|world| set_role(world, "admin"));
+    play.until_closed(1);
+    let (simulator, outcomes) = play.end();
+    assert_all_gone(&simulator, &outcomes, &[PRIYA]);
+}
