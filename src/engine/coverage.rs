@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::plan::users;
 use super::policy::Policy;
+use crate::model::AccountId;
 use crate::model::outcome::CoveragePart;
 use crate::model::world::{ListId, Scan, Unread};
 
@@ -76,8 +78,17 @@ pub fn coverage(scan: &Scan, policy: &Policy) -> CoveragePart {
             .iter()
             .map(|(name, reason)| Unread { what: format!("team {name}"), why: reason.clone() })
             .collect(),
-        not_visible_by_api: NOT_VISIBLE.map(str::to_owned).to_vec(),
+        not_visible_by_api: NOT_VISIBLE.map(str::to_owned).into_iter().chain(ownerless(scan)).collect(),
     }
+}
+
+/// Heroku names the owner of a pipeline by an account id alone. Whose it is, only a list tells in which they stand.
+fn ownerless(scan: &Scan) -> Option<String> {
+    let known: BTreeSet<AccountId> = users(scan).filter_map(|user| user.account).collect();
+    let names = scan.pipelines.iter().filter(|it| !known.contains(&it.owner)).map(|it| it.name.as_str());
+    let names: Vec<&str> = names.collect();
+    (!names.is_empty())
+        .then(|| format!("whose these pipelines are: {} (their owners stand in no list)", names.join(", ")))
 }
 
 fn unread(team: &str, why: &str) -> Unread {
@@ -91,8 +102,8 @@ mod tests {
 
     use super::*;
     use crate::engine::fixtures::policy;
-    use crate::model::world::{Entries, Evidence, ListRead, Team};
-    use crate::model::{AppId, TeamId};
+    use crate::model::world::{App, Entries, Evidence, ListRead, Pipeline, Team, User};
+    use crate::model::{AppId, Email, PipelineId, TeamId};
 
     fn team(number: u128) -> Team {
         Team { id: TeamId(Uuid::from_u128(number)), name: format!("t{number}") }
@@ -154,5 +165,20 @@ mod tests {
                 "team t5 not_read"
             ]
         );
+    }
+
+    #[test]
+    fn a_pipeline_whose_owner_stands_in_no_list_is_named() {
+        let owner = AccountId(Uuid::from_u128(9));
+        let mut scan = scan(&[Some(read(true))]);
+        let id = PipelineId(Uuid::from_u128(8));
+        scan.pipelines.push(Pipeline { id, name: "storefront".to_owned(), owner });
+        let named =
+            |scan: &Scan| coverage(scan, &policy()).not_visible_by_api.iter().any(|it| it.contains("storefront"));
+        assert!(named(&scan));
+        let user = User { account: Some(owner), email: Email::as_reported("kofi@larkspur.example") };
+        let owned = App { id: AppId(owner.0), name: "a1".to_owned(), team: None, owner: Some(user) };
+        scan.apps.push(owned);
+        assert!(!named(&scan));
     }
 }
