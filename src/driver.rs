@@ -256,7 +256,7 @@ impl Worker {
                     let case = case_id(&normalised.event.source);
                     let span = case_span(case, "accept", normalised.traceparent.as_deref());
                     normalised.traceparent = traceparent(&span, normalised.traceparent.as_deref());
-                    self.handle(now, Input::Event(Box::new(normalised)));
+                    span.in_scope(|| self.handle(now, Input::Event(Box::new(normalised))));
                 }
                 Err(why) => refusals.push(self.refuse_event(&record, &why)),
             }
@@ -321,8 +321,8 @@ impl Worker {
     }
 
     fn handle(&mut self, now: Timestamp, input: Input) {
-        if let Input::Answered { answer, .. } = &input {
-            info!(reply = ?answer.reply, status = answer.status, "Removal answered");
+        if let Input::Answered { case, answer, .. } = &input {
+            info!(case_id = %case, reply = ?answer.reply, status = answer.status, "Removal answered");
         }
         if let Some(engine) = &mut self.engine {
             engine.handle(now, input);
@@ -353,11 +353,14 @@ impl Worker {
                 Ok(()) => {
                     self.metrics.transaction(turn.label, TransactionEnd::Committed, began.elapsed());
                     self.set_committed_position(self.position);
+                    report::count_sent(&self.metrics, &self.settings.topics, &batch);
                     report::tell(&self.metrics, &turn.outcomes);
                     refusals.iter().for_each(|refusal| self.metrics.dead_letters(refusal.source, 1));
                 }
                 Err(why) => {
-                    self.metrics.transaction(turn.label, TransactionEnd::Lost, began.elapsed());
+                    if let Some(end) = report::end_of(&why) {
+                        self.metrics.transaction(turn.label, end, began.elapsed());
+                    }
                     self.gate.give_back(removals);
                     self.rebuild(&why);
                     return;

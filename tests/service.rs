@@ -4,6 +4,8 @@
 
 #[path = "service/faults.rs"]
 mod faults;
+#[path = "service/figures.rs"]
+mod figures;
 #[path = "tokens/forgeries.rs"]
 mod forgeries;
 #[path = "tokens/issuer.rs"]

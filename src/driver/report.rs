@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::kafka::{OutgoingRecord, TopicNames};
+use crate::kafka::{Batch, CommitError, OutgoingRecord, TopicNames};
 use crate::model::outcome::{Outcome, OutcomeKind, OutcomeRecord};
 use crate::status::{CasesStatus, Role};
-use crate::telemetry::Metrics;
 use crate::telemetry::trace::{outcome_span, traceparent};
+use crate::telemetry::{Metrics, TransactionEnd};
 use crate::wire;
 
 /// How often the status is made anew while nothing else asks for it.
@@ -24,6 +24,23 @@ pub(super) fn outgoing(topics: &TopicNames, record: &OutcomeRecord) -> OutgoingR
         value: Some(message.value),
         headers: message.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
     }
+}
+
+/// How the transaction of a batch ended that is not known to be committed; `None` = none was begun.
+pub(super) fn end_of(why: &CommitError) -> Option<TransactionEnd> {
+    match why {
+        CommitError::NotRestored | CommitError::Writer(_) | CommitError::Unsettled(_) => None,
+        CommitError::NoMember | CommitError::Aborted(_) | CommitError::Silent => Some(TransactionEnd::Aborted),
+        CommitError::Unknown(_) => Some(TransactionEnd::Lost),
+    }
+}
+
+/// Counts the records of a batch that is committed.
+pub(super) fn count_sent(metrics: &Metrics, topics: &TopicNames, batch: &Batch) {
+    // The position stands in every transaction.
+    metrics.records_sent(&topics.state, count(batch.state.len() + 1));
+    metrics.records_sent(&topics.outcomes, count(batch.outcomes.len()));
+    metrics.records_sent(&topics.dead_letters, count(batch.dead_letters.len()));
 }
 
 /// Counts and logs outcomes that are committed.
@@ -95,4 +112,20 @@ impl Worker {
 
 fn count(cases: usize) -> u64 {
     u64::try_from(cases).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::KafkaError;
+
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_committed_after_all_is_lost() {
+        let cause = || KafkaError::Canceled;
+        assert_eq!(end_of(&CommitError::Aborted(cause())), Some(TransactionEnd::Aborted));
+        assert_eq!(end_of(&CommitError::Silent), Some(TransactionEnd::Aborted));
+        assert_eq!(end_of(&CommitError::Unknown(cause())), Some(TransactionEnd::Lost));
+        assert_eq!(end_of(&CommitError::Writer(cause())), None, "nothing was begun");
+    }
 }
