@@ -18,12 +18,7 @@ pub(super) fn outgoing(topics: &TopicNames, record: &OutcomeRecord) -> OutgoingR
     let parent = record.traceparent.as_deref();
     let span = outcome_span(&topics.outcomes, record.kind, record.case, parent);
     let context = traceparent(&span, parent);
-    let message = wire::outcome(&OutcomeRecord { traceparent: context, ..record.clone() });
-    OutgoingRecord {
-        key: Some(message.key.into_bytes()),
-        value: Some(message.value),
-        headers: message.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
-    }
+    wire::outcome(&OutcomeRecord { traceparent: context, ..record.clone() }).into()
 }
 
 /// How the transaction of a batch ended that is not known to be committed; `None` = none was begun.
@@ -81,6 +76,7 @@ impl Worker {
         self.reported = Some(now);
         let census = self.engine.as_ref().map(crate::engine::Engine::census);
         let standing = self.standing();
+        let committed = self.committed;
         let (full_since, limit) = (self.full_since, count(self.settings.policy.max_open_cases));
         let (refused, remaining, assigned) = (self.refused.clone(), self.gate.remaining(), self.log.is_assigned());
         self.status.send_modify(|status| {
@@ -94,6 +90,7 @@ impl Worker {
                 status.kafka.position = None;
                 return;
             };
+            status.kafka.position = committed;
             status.heroku.stopped = census.stopped;
             status.heroku.unread_teams = census.unread;
             status.cases = CasesStatus {
