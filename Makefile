@@ -17,7 +17,7 @@ export KAFKA_TESTS_LOG := $(CURDIR)/.cache/kafka/tests.log
 # Each fault on a real Kafka adds a line to this file; tests/kafka/table prints it.
 export CHAOS_TABLE := $(CURDIR)/.cache/kafka/chaos.log
 
-## make demo        the whole job in one process: simulated Heroku, a broker for trying; nothing else is installed
+## make demo        the whole job in one process, with a simulated Heroku and a broker for trying
 demo:
 	@deploy/prerequisites build
 	@cargo build --locked

@@ -1,5 +1,6 @@
-//! One module for each command. Each takes its arguments and what it needs of the outside, writes its result to `out`
-//! and returns the exit code; progress and questions go to standard error.
+//! The public modules are the commands. Each takes its arguments and what it needs of the outside, writes its result to
+//! `out` and returns the exit code; progress and questions go to standard error. The private ones are what several of
+//! them share: the Heroku account, the topics, an order, a question at the terminal, a page of text.
 
 mod access;
 mod ask;

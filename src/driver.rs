@@ -126,7 +126,10 @@ pub struct Worker {
     /// What people order, from where the engine's state has read it; present while the engine is.
     commands: Option<Commands>,
     epoch: u64,
+    /// Behind the last event that was taken.
     position: i64,
+    /// The position in the log; `None` = it must be written.
+    committed: Option<i64>,
     restore_at: Option<Instant>,
     refused: Option<String>,
     reported: Option<Instant>,
@@ -168,6 +171,7 @@ impl Worker {
             commands: None,
             epoch: 0,
             position: 0,
+            committed: None,
             restore_at: None,
             refused: None,
             reported: None,
@@ -256,7 +260,7 @@ impl Worker {
                     let case = case_id(&normalised.event.source);
                     let span = case_span(case, "accept", normalised.traceparent.as_deref());
                     normalised.traceparent = traceparent(&span, normalised.traceparent.as_deref());
-                    self.handle(now, Input::Event(Box::new(normalised)));
+                    span.in_scope(|| self.handle(now, Input::Event(Box::new(normalised))));
                 }
                 Err(why) => refusals.push(self.refuse_event(&record, &why)),
             }
@@ -321,8 +325,8 @@ impl Worker {
     }
 
     fn handle(&mut self, now: Timestamp, input: Input) {
-        if let Input::Answered { answer, .. } = &input {
-            info!(reply = ?answer.reply, status = answer.status, "Removal answered");
+        if let Input::Answered { case, answer, .. } = &input {
+            info!(case_id = %case, reply = ?answer.reply, status = answer.status, "Removal answered");
         }
         if let Some(engine) = &mut self.engine {
             engine.handle(now, input);
@@ -338,7 +342,7 @@ impl Worker {
     }
 
     fn commit_and_carry_out(&mut self, turn: Turn, refusals: Vec<Refusal>) {
-        let moved = self.position != self.committed_position();
+        let moved = self.committed != Some(self.position);
         if !(turn.state.is_empty() && turn.outcomes.is_empty() && refusals.is_empty() && !moved) {
             let removals = turn.effects.iter().filter(|effect| matches!(effect, Effect::Remove { .. })).count();
             let batch = Batch {
@@ -352,12 +356,15 @@ impl Worker {
             match self.log.commit(&batch) {
                 Ok(()) => {
                     self.metrics.transaction(turn.label, TransactionEnd::Committed, began.elapsed());
-                    self.set_committed_position(self.position);
+                    self.committed = Some(self.position);
+                    report::count_sent(&self.metrics, &self.settings.topics, &batch);
                     report::tell(&self.metrics, &turn.outcomes);
                     refusals.iter().for_each(|refusal| self.metrics.dead_letters(refusal.source, 1));
                 }
                 Err(why) => {
-                    self.metrics.transaction(turn.label, TransactionEnd::Lost, began.elapsed());
+                    if let Some(end) = report::end_of(&why) {
+                        self.metrics.transaction(turn.label, end, began.elapsed());
+                    }
                     self.gate.give_back(removals);
                     self.rebuild(&why);
                     return;
@@ -389,6 +396,7 @@ impl Worker {
         self.engine = None;
         self.full_since = None;
         self.commands = None;
+        self.committed = None;
         self.restore_at = None;
     }
 
@@ -412,7 +420,7 @@ impl Worker {
                         self.engine = Some(engine);
                         self.position = restored.position;
                         // What somebody accepted is written down in the first turn, so that it is not asked for again.
-                        self.set_committed_position(if restored.accepted { -1 } else { restored.position });
+                        self.committed = (!restored.accepted).then_some(restored.position);
                         self.restore_at = None;
                         self.refused = None;
                         self.metrics.restored(began.elapsed());
@@ -458,14 +466,6 @@ impl Worker {
         if planned > 0 && self.settings.policy.mode == Mode::Enforce {
             info!("{planned} planned cases still have access on Heroku; `cases enforce` has it removed");
         }
-    }
-
-    fn committed_position(&self) -> i64 {
-        self.status.borrow().kafka.position.unwrap_or(-1)
-    }
-
-    fn set_committed_position(&self, position: i64) {
-        self.status.send_modify(|status| status.kafka.position = Some(position));
     }
 }
 

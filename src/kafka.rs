@@ -13,8 +13,9 @@
 //! * `pos` in the state topic is the truth about the position; the group's offset is a copy to compare with.
 //! * The intake is no transaction: it may repeat an element, never lose one. The worker recognises the repetition.
 //!
-//! The worker's side is used by one thread only. The rebalance callback runs inside that thread's own poll and no
-//! transaction is ever open across a poll, so nothing needs a lock or an epoch.
+//! The log is used by one thread only. The rebalance callback runs inside that thread's own poll, and no transaction is
+//! ever open across a poll, so a callback never meets one. [`commands`], [`stop`] and each [`intake`] have threads of
+//! their own.
 
 pub mod commands;
 pub mod embedded;

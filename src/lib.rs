@@ -1,12 +1,12 @@
 //! Removes people who left from Heroku teams and apps, proves it, and writes the audit record.
 //!
-//! The map, inside out; a module names only what stands above it (`tests/tidy.rs` holds the arrows):
+//! The map, inside out. Which module may name which stands in ARCHITECTURE.md, and `tests/tidy.rs` holds it:
 //!
 //! * [`model`]: the words of the domain as types. [`engine`]: the decisions, pure. [`sources`]: vendors' records to
 //!   events. [`wire`]: our own records to bytes and back.
 //! * `heroku`, `jwks`, `kafka`, `lookup`, `registry`, `http`, `telemetry`, `config`: the shell, each alone in knowing one
 //!   outside thing; `web`: how those are asked that are waited for; `trouble`: why one of them gives no answer.
-//! * `driver`: the worker's loop. `service`: one instance, wired. `commands`: the command line.
+//! * `driver`: the worker's loop. `service`: one instance, wired. `cli`, `commands`: the command line.
 //! * `simulator`: a faithful Heroku, for trying and testing.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]

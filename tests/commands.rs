@@ -347,7 +347,7 @@ async fn an_order_nobody_takes_is_still_running_when_the_time_is_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_followed_to_its_end_and_stands_in_the_cases() {
-    let mut office = Office::open("enforce").await;
+    let mut office = Office::open_with("enforce", "[guards]\nhold_owner = \"platform on-call\"\n").await;
     office.serve();
     let wait =
         |address| ["offboard", address, "--yes", "--reason", "HR-1182", "--wait", "--wait-at-most", "4m", "--json"];
@@ -395,7 +395,12 @@ async fn an_order_is_followed_to_its_end_and_stands_in_the_cases() {
     let prefix = &held["case_id"].as_str().unwrap()[..8];
     let said = office.desk.run(&["cases", "show", prefix]).await;
     said.fits_a_terminal();
-    for part in ["Held      last_human_admin for ", "to go on: make somebody else admin", "waits: last human admin"] {
+    for part in [
+        "Held      last_human_admin for ",
+        "to go on: make somebody else admin",
+        "looked after by platform on-call",
+        "waits: last human admin",
+    ] {
         assert!(said.out.contains(part), "{part}\n{}", said.out);
     }
     let said = office.desk.run(&["cases", "show", told["case_id"].as_str().unwrap(), "--json"]).await;

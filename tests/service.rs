@@ -6,6 +6,8 @@
 mod client;
 #[path = "service/faults.rs"]
 mod faults;
+#[path = "service/figures.rs"]
+mod figures;
 #[path = "tokens/forgeries.rs"]
 mod forgeries;
 #[path = "tokens/issuer.rs"]

@@ -1,6 +1,10 @@
 //! What leaves the process: spans and metrics over OTLP, log lines, and trace contexts that pass through.
 #![cfg(feature = "service")]
 
+#[cfg(feature = "simulator")]
+#[path = "telemetry/run.rs"]
+mod run;
+
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -98,35 +102,49 @@ async fn collector() -> (String, mpsc::UnboundedReceiver<(&'static str, Bytes)>)
     (address, receiver)
 }
 
+/// What a run of a test in a process of its own has told.
+struct Exported {
+    stdout: String,
+    stderr: String,
+    spans: Vec<Span>,
+    resource: BTreeMap<String, String>,
+    metrics: Vec<String>,
+}
+
+async fn exported(test: &str) -> Exported {
+    let (address, mut received) = collector().await;
+    let mut command = child(test, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &address)]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{stdout}{stderr}");
+
+    let mut exported = Exported { stdout, stderr, spans: Vec::new(), resource: BTreeMap::new(), metrics: Vec::new() };
+    while let Ok((path, body)) = received.try_recv() {
+        if path == "/v1/traces" {
+            for batch in ExportTraceServiceRequest::decode(body).unwrap().resource_spans {
+                exported.resource.extend(texts(&batch.resource.unwrap().attributes));
+                exported.spans.extend(batch.scope_spans.into_iter().flat_map(|scope| scope.spans));
+            }
+        } else {
+            let request = ExportMetricsServiceRequest::decode(body).unwrap();
+            let scopes = request.resource_metrics.into_iter().flat_map(|batch| batch.scope_metrics);
+            exported.metrics.extend(scopes.flat_map(|scope| scope.metrics).map(|metric| metric.name));
+        }
+    }
+    exported
+}
+
+fn log_lines(stderr: &str) -> Vec<serde_json::Value> {
+    stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_event_is_one_trace_over_otlp_and_its_log_lines_say_so() {
     if is_child() {
         return follow_one_event().await;
     }
-    let (address, mut received) = collector().await;
-    let mut command = child(
-        "one_event_is_one_trace_over_otlp_and_its_log_lines_say_so",
-        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &address)],
-    );
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    assert!(output.status.success(), "{stdout}{stderr}");
-
-    let mut spans = Vec::new();
-    let mut resource = BTreeMap::new();
-    let mut metrics = Vec::new();
-    while let Ok((path, body)) = received.try_recv() {
-        if path == "/v1/traces" {
-            for batch in ExportTraceServiceRequest::decode(body).unwrap().resource_spans {
-                resource.extend(texts(&batch.resource.unwrap().attributes));
-                spans.extend(batch.scope_spans.into_iter().flat_map(|scope| scope.spans));
-            }
-        } else {
-            let request = ExportMetricsServiceRequest::decode(body).unwrap();
-            let scopes = request.resource_metrics.into_iter().flat_map(|batch| batch.scope_metrics);
-            metrics.extend(scopes.flat_map(|scope| scope.metrics).map(|metric| metric.name));
-        }
-    }
+    let Exported { stdout, stderr, spans, resource, metrics } =
+        exported("one_event_is_one_trace_over_otlp_and_its_log_lines_say_so").await;
 
     assert_eq!(resource["service.name"], "heroku-deprovisioner");
     assert_eq!(resource["service.instance.id"], "instance-7");
@@ -160,7 +178,7 @@ async fn one_event_is_one_trace_over_otlp_and_its_log_lines_say_so() {
 
     conventions(span);
 
-    let lines: Vec<serde_json::Value> = stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lines = log_lines(&stderr);
     let line = lines.iter().find(|line| line["message"] == "Asking again").unwrap_or_else(|| panic!("{stderr}"));
     assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(line["span_id"], hex(&span("DELETE /teams/{team}/members/{member}").span_id));

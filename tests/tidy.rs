@@ -28,34 +28,28 @@ const ARROWS: &[(&str, &str)] = &[
     ("status", "model"),
     ("crash", ""),
     ("shutdown", ""),
-    ("config", "model engine sources telemetry"),
-    ("telemetry", "model engine clock"),
+    ("config", "model sources telemetry"),
+    ("telemetry", "model clock"),
     ("heroku", "model engine config clock crash telemetry"),
     ("trouble", "clock"),
     ("web", ""),
-    ("registry", "trouble web engine sources config clock"),
+    ("registry", "trouble web engine sources config"),
     ("jwks", "trouble web sources config clock"),
     ("lookup", "trouble web model engine sources config"),
-    ("kafka", "model engine sources wire config clock crash telemetry trouble registry jwks lookup"),
-    ("http", "model engine config clock telemetry status"),
+    ("kafka", "model sources wire config clock crash telemetry trouble registry jwks lookup"),
+    ("http", "model clock telemetry status"),
     // A Heroku of its own; it shares the words, nothing else.
     ("simulator", "model clock"),
     // What ties them together.
-    ("driver", "model engine sources wire config clock crash shutdown telemetry heroku kafka http status"),
-    (
-        "service",
-        "model engine sources wire config clock crash shutdown telemetry heroku registry jwks lookup kafka http driver status",
-    ),
-    (
-        "trial",
-        "model engine sources wire config clock crash shutdown telemetry heroku kafka http status simulator driver service",
-    ),
+    ("driver", "model engine wire config clock crash telemetry heroku kafka status"),
+    ("service", "model engine wire config clock telemetry heroku registry jwks lookup kafka http driver status"),
+    ("trial", "model kafka simulator"),
     // The command line, on top.
     ("exit", "config"),
     ("cli", "model sources config exit"),
     (
         "commands",
-        "model engine sources wire config clock crash shutdown telemetry heroku registry jwks lookup kafka http status simulator driver service trial exit cli",
+        "model engine sources wire config clock shutdown telemetry heroku registry jwks lookup kafka simulator driver service trial exit cli",
     ),
 ];
 
@@ -191,6 +185,79 @@ fn modules_name_only_what_the_arrows_allow() {
         broken.extend(against_arrows(&file.stem, &file.text));
     }
     report("arrows between the modules", &broken);
+}
+
+/// An arrow that nothing goes along says nothing of the code.
+#[test]
+fn every_arrow_is_used() {
+    let mut used = BTreeSet::new();
+    for file in code() {
+        let module: Vec<&str> = file.stem.split('/').collect();
+        for name in names::names(&file.text, &module) {
+            if let [root, other, ..] = name.path.as_slice()
+                && root == "crate"
+            {
+                used.insert((module[0].to_owned(), other.clone()));
+            }
+        }
+    }
+    let mut broken = Vec::new();
+    for (own, allowed) in ARROWS {
+        for other in allowed.split_whitespace() {
+            if !used.contains(&((*own).to_owned(), other.to_owned())) {
+                broken.push(format!("`{own}` may name `{other}`, and none of its files does: take it out of ARROWS"));
+            }
+        }
+    }
+    report("arrows that nothing uses", &broken);
+}
+
+/// The last column of the map in ARCHITECTURE.md is ARROWS, in words.
+#[test]
+fn the_map_of_the_architecture_shows_the_arrows() {
+    let text = read("ARCHITECTURE.md");
+    let (_, map) = text.split_once("| module | is | may name |").expect("ARCHITECTURE.md has the map");
+    let mut shown = BTreeMap::new();
+    for row in map.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let [modules, _, may_name] = cells.as_slice() else { panic!("three cells: {row}") };
+        for module in pages::in_backticks(modules) {
+            shown.insert(module, pages::in_backticks(may_name).into_iter().collect::<BTreeSet<_>>());
+        }
+    }
+    let mut broken = Vec::new();
+    for (own, allowed) in ARROWS {
+        let allowed: BTreeSet<&str> = allowed.split_whitespace().collect();
+        if shown.remove(own).as_ref() != Some(&allowed) {
+            let words: Vec<String> = allowed.iter().map(|other| format!("`{other}`")).collect();
+            broken.push(format!("ARCHITECTURE.md: the row of `{own}` must say {}", words.join(", ")));
+        }
+    }
+    broken.extend(shown.keys().map(|module| format!("ARCHITECTURE.md: the map has `{module}`, which is no module")));
+    report("the map of the architecture", &broken);
+}
+
+/// Where ARCHITECTURE.md says which test holds something, there is such a test.
+#[test]
+fn every_test_that_the_architecture_names_exists() {
+    let code: String = files().iter().filter(|path| path.ends_with(".rs")).map(|path| read(path)).collect();
+    let mut broken = Vec::new();
+    let mut named = 0;
+    for (number, line) in read("ARCHITECTURE.md").lines().enumerate() {
+        // `test x`, `tests x and y`: what follows in backticks, if it is a name and no path.
+        for (at, word) in line.match_indices("test") {
+            let rest = line[at + word.len()..].trim_start_matches('s');
+            let names = if rest.starts_with(" `") { pages::in_backticks(rest) } else { Vec::new() };
+            for name in names.into_iter().filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')) {
+                named += 1;
+                if !code.contains(&format!("fn {name}(")) {
+                    broken.push(format!("ARCHITECTURE.md:{}: there is no test `{name}`", number + 1));
+                }
+            }
+        }
+    }
+    assert!(named >= 7, "the tests that ARCHITECTURE.md names were not found");
+    report("tests that are named", &broken);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::cli::{GivenArgs, WaitArgs};
 use crate::clock;
 use crate::config::Environment;
 use crate::exit::Exit;
-use crate::kafka::{self, Follower, OutgoingRecord, Since};
+use crate::kafka::{self, Follower, Since};
 use crate::model::CommandId;
 use crate::model::command::{Act, COMMAND_VERSION, Command};
 use crate::wire;
@@ -57,12 +57,7 @@ pub(super) fn give(topics: &OwnTopics, command: Command) -> anyhow::Result<Given
     // What the service would refuse is not sent.
     wire::read_command(Some(&message.value)).context(Exit::Usage)?;
     let follower = Follower::open(&topics.settings, &topics.names.commands, Since::Now).map_err(failure)?;
-    let record = OutgoingRecord {
-        key: Some(message.key.into_bytes()),
-        value: Some(message.value),
-        headers: message.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
-    };
-    kafka::send(&topics.settings, &topics.names.commands, &[record]).map_err(failure)?;
+    kafka::send(&topics.settings, &topics.names.commands, &[message.into()]).map_err(failure)?;
     let until = Instant::now() + READABLE_WITHIN;
     while Instant::now() < until {
         let Some(record) = follower.next(LOOK).map_err(failure).context("the command was given; reading it back")?

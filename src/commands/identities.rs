@@ -59,12 +59,7 @@ fn import(
         .with_context(|| args.file.display().to_string())?;
     let mut records = Vec::with_capacity(rows.len());
     for (key, address) in &rows {
-        let message = order::record(&event(key, address, clock::now()))?;
-        records.push(OutgoingRecord {
-            key: Some(message.key.into_bytes()),
-            value: Some(message.value),
-            headers: message.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
-        });
+        records.push(OutgoingRecord::from(order::record(&event(key, address, clock::now()))?));
     }
     if args.dry_run {
         writeln!(out, "{} lines are right; nothing was sent", records.len())?;
@@ -136,13 +131,8 @@ fn event(key: &SubjectKey, address: &Email, now: Timestamp) -> PersonEvent {
         emails: vec![Address { value: address.clone(), kind: AddressKind::Work, primary: None }],
         ..Subject::new(key.clone())
     };
-    let source = SourceRef {
-        system: OPERATOR_SOURCE.to_owned(),
-        tenant: OPERATOR_SOURCE.to_owned(),
-        event_type: EVENT_TYPE.to_owned(),
-        event_id: computed(&["identity", &key.0, address.expose()]).to_string(),
-        element: None,
-    };
+    let event_id = computed(&["identity", &key.0, address.expose()]).to_string();
+    let source = SourceRef::new(OPERATOR_SOURCE, OPERATOR_SOURCE, EVENT_TYPE, event_id);
     PersonEvent::new(Action::IdentityUpdate, now, subject, source)
 }
 

@@ -25,7 +25,7 @@ use crate::config::{Config, Environment};
 use crate::engine::case::case_id;
 use crate::engine::record::{StateRecord, Windows};
 use crate::exit::Exit;
-use crate::kafka::{self, Follower, OutgoingRecord, Since};
+use crate::kafka::{self, Follower, Since};
 use crate::model::event::PersonEvent;
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode};
 use crate::model::{CaseId, Email};
@@ -64,12 +64,7 @@ pub fn run(
         true => Some(Follower::open(&topics.settings, &topics.names.state, Since::Now).map_err(failure)?),
         false => None,
     };
-    let record = OutgoingRecord {
-        key: Some(message.key.into_bytes()),
-        value: Some(message.value),
-        headers: message.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
-    };
-    kafka::send(&topics.settings, &topics.names.requests, &[record]).map_err(failure)?;
+    kafka::send(&topics.settings, &topics.names.requests, &[message.into()]).map_err(failure)?;
     let mut told = Told::of(&event, address);
     let Some(follower) = follower else {
         told.say(args.json, out, "ordered")?;

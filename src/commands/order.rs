@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use crate::config::{Environment, OPERATOR_SOURCE, OWN_CLUSTER};
 use crate::exit::Exit;
 use crate::model::event::{
-    Action, Actor, ActorKind, Address, AddressKind, Authenticity, Normalised, Origin, PersonEvent, SCHEMA_VERSION,
-    SourceRef, Subject,
+    Action, Actor, ActorKind, Address, AddressKind, Authenticity, Normalised, Origin, PersonEvent, SourceRef, Subject,
 };
 use crate::model::ids::computed;
 use crate::model::{Email, SubjectKey};
@@ -27,40 +26,12 @@ pub(super) fn address(text: &str) -> anyhow::Result<Email> {
 /// joins the case of the first while that is open.
 pub(super) fn event(address: &Email, now: Timestamp) -> PersonEvent {
     let event_id = computed(&["order", address.expose(), &now.to_string()]).to_string();
-    PersonEvent {
-        schema_version: SCHEMA_VERSION,
-        action: Action::Deprovision,
-        occurred_at: now,
-        recorded_at: None,
-        sequence: None,
-        effective: None,
-        subject: Subject {
-            person_key: SubjectKey(format!("{OPERATOR_SOURCE}:{OPERATOR_SOURCE}:{}", address.expose())),
-            emails: vec![Address { value: address.clone(), kind: AddressKind::Work, primary: None }],
-            logins: Vec::new(),
-            employee_id: None,
-            external_ids: Vec::new(),
-            worker_type: None,
-            engagement_id: None,
-            display_name: None,
-        },
-        source: SourceRef {
-            system: OPERATOR_SOURCE.to_owned(),
-            tenant: OPERATOR_SOURCE.to_owned(),
-            event_type: EVENT_TYPE.to_owned(),
-            event_id,
-            element: None,
-        },
-        actor: None,
-        reason: None,
-        cancels: None,
-        identity_change: None,
-        correlation_id: None,
-        synthetic: false,
-        resolved: true,
-        urgent: false,
-        level: false,
-    }
+    let subject = Subject {
+        emails: vec![Address { value: address.clone(), kind: AddressKind::Work, primary: None }],
+        ..Subject::new(SubjectKey(format!("{OPERATOR_SOURCE}:{OPERATOR_SOURCE}:{}", address.expose())))
+    };
+    let source = SourceRef::new(OPERATOR_SOURCE, OPERATOR_SOURCE, EVENT_TYPE, event_id);
+    PersonEvent::new(Action::Deprovision, now, subject, source)
 }
 
 /// Who ordered it, as the system calls them. Nobody has proven it: whoever may write the topic may claim anything.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::Instant;
-use tracing::{error, warn};
+use tracing::{Instrument as _, error, warn};
 
 use super::Message;
 use crate::clock;
@@ -16,6 +16,7 @@ use crate::heroku::{AccountStopped, CallError, Client, Scope};
 use crate::kafka::Stop;
 use crate::model::world::{Answer, Reply, Unread};
 use crate::telemetry::Metrics;
+use crate::telemetry::trace::{self, case_span};
 
 /// A removal starts within this time of the commit of its intent, or not at all: that commit proved that we are the
 /// owner, and it proves it for no longer.
@@ -106,7 +107,9 @@ async fn perform(
         }),
         Effect::Remove { case, grant, intent, removal, surface, urgent, traceparent } => {
             let lane = Lane::of(urgent);
-            let answer = client.remove(&removal, may_leave, lane, traceparent.as_deref()).await;
+            let span = case_span(case, "revoke", traceparent.as_deref());
+            let context = trace::traceparent(&span, traceparent.as_deref());
+            let answer = client.remove(&removal, may_leave, lane, context.as_deref()).instrument(span).await;
             metrics.removal_answered(surface, &answer.reply);
             Some(Input::Answered { case, grant, intent, answer })
         }

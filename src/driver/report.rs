@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::kafka::{OutgoingRecord, TopicNames};
+use crate::kafka::{Batch, CommitError, OutgoingRecord, TopicNames};
 use crate::model::outcome::{Outcome, OutcomeKind, OutcomeRecord};
 use crate::status::{CasesStatus, Role};
-use crate::telemetry::Metrics;
 use crate::telemetry::trace::{outcome_span, traceparent};
+use crate::telemetry::{Metrics, TransactionEnd};
 use crate::wire;
 
 /// How often the status is made anew while nothing else asks for it.
@@ -18,12 +18,24 @@ pub(super) fn outgoing(topics: &TopicNames, record: &OutcomeRecord) -> OutgoingR
     let parent = record.traceparent.as_deref();
     let span = outcome_span(&topics.outcomes, record.kind, record.case, parent);
     let context = traceparent(&span, parent);
-    let message = wire::outcome(&OutcomeRecord { traceparent: context, ..record.clone() });
-    OutgoingRecord {
-        key: Some(message.key.into_bytes()),
-        value: Some(message.value),
-        headers: message.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
+    wire::outcome(&OutcomeRecord { traceparent: context, ..record.clone() }).into()
+}
+
+/// How the transaction of a batch ended that is not known to be committed; `None` = none was begun.
+pub(super) fn end_of(why: &CommitError) -> Option<TransactionEnd> {
+    match why {
+        CommitError::NotRestored | CommitError::Writer(_) | CommitError::Unsettled(_) => None,
+        CommitError::NoMember | CommitError::Aborted(_) | CommitError::Silent => Some(TransactionEnd::Aborted),
+        CommitError::Unknown(_) => Some(TransactionEnd::Lost),
     }
+}
+
+/// Counts the records of a batch that is committed.
+pub(super) fn count_sent(metrics: &Metrics, topics: &TopicNames, batch: &Batch) {
+    // The position stands in every transaction.
+    metrics.records_sent(&topics.state, count(batch.state.len() + 1));
+    metrics.records_sent(&topics.outcomes, count(batch.outcomes.len()));
+    metrics.records_sent(&topics.dead_letters, count(batch.dead_letters.len()));
 }
 
 /// Counts and logs outcomes that are committed.
@@ -64,6 +76,7 @@ impl Worker {
         self.reported = Some(now);
         let census = self.engine.as_ref().map(crate::engine::Engine::census);
         let standing = self.standing();
+        let committed = self.committed;
         let (full_since, limit) = (self.full_since, count(self.settings.policy.max_open_cases));
         let (refused, remaining, assigned) = (self.refused.clone(), self.gate.remaining(), self.log.is_assigned());
         self.status.send_modify(|status| {
@@ -77,6 +90,7 @@ impl Worker {
                 status.kafka.position = None;
                 return;
             };
+            status.kafka.position = committed;
             status.heroku.stopped = census.stopped;
             status.heroku.unread_teams = census.unread;
             status.cases = CasesStatus {
@@ -95,4 +109,20 @@ impl Worker {
 
 fn count(cases: usize) -> u64 {
     u64::try_from(cases).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::KafkaError;
+
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_committed_after_all_is_lost() {
+        let cause = || KafkaError::Canceled;
+        assert_eq!(end_of(&CommitError::Aborted(cause())), Some(TransactionEnd::Aborted));
+        assert_eq!(end_of(&CommitError::Silent), Some(TransactionEnd::Aborted));
+        assert_eq!(end_of(&CommitError::Unknown(cause())), Some(TransactionEnd::Lost));
+        assert_eq!(end_of(&CommitError::Writer(cause())), None, "nothing was begun");
+    }
 }

@@ -284,7 +284,6 @@ impl Shift<'_> {
                 self.mend();
             }
             if idle && busy {
-                self.producer.settle(SEND_WITHIN * 2).map_err(Failure::Unsent)?;
                 self.commit(CommitMode::Async)?;
             } else if self.committed_at.elapsed() >= COMMIT_EVERY {
                 self.commit(CommitMode::Async)?;
@@ -363,6 +362,7 @@ impl Shift<'_> {
 
     fn commit(&mut self, mode: CommitMode) -> Result<(), Failure> {
         self.producer.settle(SEND_WITHIN * 2).map_err(Failure::Unsent)?;
+        self.desk.acknowledged();
         self.committed_at = Instant::now();
         if !self.ours.uncommitted || self.ours.positions.is_empty() {
             return Ok(());

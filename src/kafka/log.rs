@@ -24,6 +24,7 @@ use super::restore::{RestoreError, Restored, Restorer};
 use super::settings::KafkaSettings;
 use super::writer::{ANSWER_WITHIN, Writer};
 use crate::crash;
+use crate::wire;
 
 /// Most records that one poll returns.
 pub const RECORDS_PER_POLL: usize = 500;
@@ -96,8 +97,6 @@ pub struct Polled {
     pub change: Option<Change>,
     /// Events, in order.
     pub records: Vec<EventRecord>,
-    /// More may be waiting: poll again before sleeping.
-    pub more: bool,
 }
 
 /// One turn of the worker.
@@ -124,6 +123,16 @@ pub struct OutgoingRecord {
     pub value: Option<Vec<u8>>,
     /// Headers.
     pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl From<wire::Message> for OutgoingRecord {
+    fn from(message: wire::Message) -> Self {
+        Self {
+            key: Some(message.key.into_bytes()),
+            value: Some(message.value),
+            headers: message.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
+        }
+    }
 }
 
 /// Why the worker could not join.
@@ -259,15 +268,11 @@ impl Log {
                     None
                 }
                 Some(Err(failure)) => Some(failure),
-                None => {
-                    polled.more = false;
-                    break;
-                }
+                None => break,
             };
             if let Some(failure) = failure {
                 self.note(failure)?;
             }
-            polled.more = true;
             wait = gathering.map_or(Duration::ZERO, |since| GATHER_MAX.saturating_sub(since.elapsed()).min(GATHER));
         }
         polled.change = self.member.context().take_change();

@@ -1,6 +1,6 @@
 //! Names of topics, groups and transactional ids. One prefix stands before all of them, so one prefixed ACL covers all.
 
-/// The one partition of `events` and `state`.
+/// The one partition of `events`, `state` and `commands`.
 pub const PARTITION: i32 = 0;
 
 /// The names in one deployment.

@@ -12,8 +12,8 @@ pub const PERSON_EVENT_TYPE: &str = "heroku-deprovisioner.person.v1";
 /// The only `schema_version` understood.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// How long a day by which somebody leaves is news once it has passed, for sources that state what is: departures are
-/// entered late, and tables keep the days of those who left long ago and of earlier employments.
+/// Where a source states what is, a day of leaving that passed longer ago than this is history, not news: departures are
+/// entered some days late, and tables keep the days of those who left long ago and of earlier employments.
 pub const NEWS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What the source says.
@@ -88,11 +88,11 @@ pub struct PersonEvent {
     /// False when something is missing: the address, which must come from what is known of the person, or the day.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub resolved: bool,
-    /// Passes the queue; the deadline is the urgent one.
+    /// Jumps the queue; the deadline is the urgent one.
     #[serde(default, skip_serializing_if = "is_false")]
     pub urgent: bool,
-    /// It states what is, as often as somebody looks, not that anything happened: what says the same as the source's
-    /// statement before changes nothing.
+    /// It states what is, as a row of a table or a nightly export does, not that anything happened. The same statement
+    /// again changes nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub level: bool,
 }

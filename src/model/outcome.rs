@@ -300,7 +300,7 @@ pub struct TimesPart {
     pub seconds_from_effective: i64,
     /// From `received_at` to the record.
     pub seconds_from_received: i64,
-    /// The promise.
+    /// By when every access was to be gone.
     pub deadline: Timestamp,
     /// Whether it was kept.
     pub deadline_met: bool,
@@ -539,7 +539,7 @@ pub struct CaseProgress {
     pub person: PersonPart,
     /// Why.
     pub cause: CausePart,
-    /// The promise.
+    /// By when every access is to be gone.
     pub deadline: Timestamp,
     /// What it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -49,9 +49,9 @@ struct Instruments {
 pub enum TransactionEnd {
     /// The broker confirmed it.
     Committed,
-    /// We took it back.
+    /// Nothing of it will ever be seen.
     Aborted,
-    /// It was lost to a fence or to an error; a new producer follows.
+    /// Whether it was committed is not known; the log is read again.
     Lost,
 }
 

@@ -36,7 +36,7 @@ pub fn intake_span(topic: &str, partition: i32, offset: i64, parent: Option<&str
     span
 }
 
-/// Publishing a record on `topic`: the producer's end.
+/// Handing a record for `topic` to the producer. What goes along with it is [`traceparent`] of this span.
 pub fn send_span(topic: &str, parent: Option<&str>) -> Span {
     let span = info_span!(
         "send",
@@ -68,8 +68,7 @@ pub fn outcome_span(topic: &str, kind: OutcomeKind, case: CaseId, parent: Option
     span
 }
 
-/// One step of the worker for one case, such as `accept`, `plan`, `revoke` or `close`. Every log line inside carries
-/// its `case_id`. `parent` is the context kept in the case, so that a restart does not cut the trace.
+/// One step of the worker for one case: `accept` or `revoke`. Every log line inside carries its `case_id`. `parent` is the context kept in the case, so that a restart does not cut the trace.
 pub fn case_span(case: CaseId, step: &'static str, parent: Option<&str>) -> Span {
     let span = info_span!(
         "case",

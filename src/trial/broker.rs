@@ -274,7 +274,7 @@ impl Broker {
     /// When it does not end.
     pub fn stop(&mut self) -> Result<(), BrokerError> {
         let Some(child) = &mut self.child else { return Ok(()) };
-        signal(child, libc::SIGTERM)?;
+        terminate(child)?;
         let began = Instant::now();
         while began.elapsed() < STOPPED_WITHIN {
             if child.try_wait()?.is_some() {
@@ -295,22 +295,6 @@ impl Broker {
         child.kill()?;
         child.wait()?;
         Ok(())
-    }
-
-    /// Stalls it with SIGSTOP, as a long pause of the machine would.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn freeze(&mut self) -> Result<(), BrokerError> {
-        self.child.as_mut().map_or(Ok(()), |child| signal(child, libc::SIGSTOP)).map_err(BrokerError::Io)
-    }
-
-    /// Lets a stalled broker go on.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn thaw(&mut self) -> Result<(), BrokerError> {
-        self.child.as_mut().map_or(Ok(()), |child| signal(child, libc::SIGCONT)).map_err(BrokerError::Io)
     }
 
     /// `host:port` of the broker.
@@ -394,10 +378,10 @@ fn sweep(parent: &Path) {
     }
 }
 
-fn signal(child: &Child, signal: libc::c_int) -> io::Result<()> {
+fn terminate(child: &Child) -> io::Result<()> {
     let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
     #[expect(unsafe_code, reason = "std sends SIGKILL only")]
     // SAFETY: kill has no preconditions; the child is not waited for yet, so the id is still its own.
-    let result = unsafe { libc::kill(pid, signal) };
+    let result = unsafe { libc::kill(pid, libc::SIGTERM) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -136,6 +136,9 @@ async fn a_refused_record_is_shown_and_read_again() {
         assert_eq!(said.code, 0, "{said:?}");
         assert!(said.out.starts_with("Taken in: deprovision"), "{}", said.out);
         assert!(matches!(office.commands()[0].act, Act::ReplayDeadLetter { partition: 0, .. }));
+        let names = TopicNames::new("acme.");
+        let written_at = |topic: &str| find(&office.broker.settings(), topic, |_| true).unwrap()[0].written_at.unwrap();
+        assert!(written_at(&names.commands) < written_at(&names.events), "who ordered it was written down afterwards");
         let planned = |said: &Said| said.out.contains("planned");
         office.until(&["cases", "list", "--person", PRIYA], planned).await;
         office.close().await;

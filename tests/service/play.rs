@@ -23,7 +23,7 @@ pub(crate) struct Play {
     pub(crate) names: TopicNames,
     pub(crate) kafka: KafkaSettings,
     config: Config,
-    statusz: String,
+    address: String,
     /// Before the runtime: a test that fails must not wait for a service that nobody stops.
     stop: DropGuard,
     service: JoinHandle<Result<(), ServiceError>>,
@@ -51,15 +51,15 @@ impl Play {
         let text = stage::configuration(kafka.bootstrap_servers(), PREFIX, &simulator.url(), "one") + more;
         let environment = Environment::of([("HEROKU_DEPROVISIONER__HEROKU__TOKEN", TOKEN)]);
         let config = Config::parse("the test's configuration", &text, &environment).unwrap();
-        let (statusz, stop, service) = start(&runtime, config.clone());
-        Self { simulator, names, kafka, config, statusz, stop, service, runtime, _broker: broker }
+        let (address, stop, service) = start(&runtime, config.clone());
+        Self { simulator, names, kafka, config, address, stop, service, runtime, _broker: broker }
     }
 
     /// Stops the service in order, and starts it anew.
     pub(crate) fn restart(mut self) -> Self {
         drop(self.stop);
         self.runtime.block_on(self.service).unwrap().unwrap();
-        (self.statusz, self.stop, self.service) = start(&self.runtime, self.config.clone());
+        (self.address, self.stop, self.service) = start(&self.runtime, self.config.clone());
         self
     }
 
@@ -91,7 +91,15 @@ impl Play {
     }
 
     pub(crate) fn status(&self) -> Status {
-        self.runtime.block_on(async { reqwest::get(&self.statusz).await.unwrap().json().await.unwrap() })
+        self.runtime.block_on(async { self.get("statusz").await.json().await.unwrap() })
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        self.runtime.block_on(async { self.get("metrics").await.text().await.unwrap() })
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Response {
+        reqwest::get(format!("{}/{path}", self.address)).await.unwrap()
     }
 
     /// Stops in order, and returns every outcome that was ever told.
@@ -106,12 +114,12 @@ impl Play {
 
 fn start(runtime: &Runtime, config: Config) -> (String, DropGuard, JoinHandle<Result<(), ServiceError>>) {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let statusz = format!("http://{}/statusz", listener.local_addr().unwrap());
+    let address = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
     let ended = stop.clone();
     let service = runtime
         .spawn(async move { service::run(&config, Topics::Given, Some(listener), Metrics::default(), ended).await });
-    (statusz, stop.drop_guard(), service)
+    (address, stop.drop_guard(), service)
 }
 
 fn rules(faults: serde_json::Value) -> Vec<Rule> {

@@ -126,8 +126,7 @@ pub(crate) fn orders(act: Act) -> OutgoingRecord {
         why: "a test".to_owned(),
         act,
     };
-    let message = wire::command(&command);
-    OutgoingRecord { key: Some(message.key.into_bytes()), value: Some(message.value), headers: Vec::new() }
+    wire::command(&command).into()
 }
 
 /// What HR says when somebody has left, to be spoiled.

@@ -54,6 +54,11 @@ pub(crate) fn links(page: &str) -> Vec<Link> {
     links
 }
 
+/// What stands in backticks on one line.
+pub(crate) fn in_backticks(line: &str) -> Vec<&str> {
+    line.split('`').skip(1).step_by(2).collect()
+}
+
 fn first_word(text: &str) -> String {
     text.split_whitespace().next().unwrap_or_default().to_owned()
 }

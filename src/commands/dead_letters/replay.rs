@@ -48,10 +48,14 @@ pub(super) fn run(
     }
     let outcome = read(config, &letter, &record, &rules, &digest)?;
     if !outcome.events.is_empty() {
-        let records: Vec<OutgoingRecord> = outcome.events.iter().map(outgoing).collect();
-        kafka::send(&topics.settings, &topics.names.events, &records).map_err(failure)?;
+        // The command first: it records who ordered what follows, so that nothing follows without it.
         let act = Act::ReplayDeadLetter { partition: args.letter.partition, offset: args.letter.offset };
         give(topics, command(&args.given, environment, act))?;
+        let records: Vec<OutgoingRecord> =
+            outcome.events.iter().map(|normalised| wire::event_record(normalised).into()).collect();
+        kafka::send(&topics.settings, &topics.names.events, &records)
+            .map_err(failure)
+            .context("the order is on record, what the record says may not have been taken in; replay it again")?;
     }
     outcome.say(args.given.json, out)
 }
@@ -164,11 +168,6 @@ fn read(
         }
     }
     Ok(replayed)
-}
-
-fn outgoing(normalised: &Normalised) -> OutgoingRecord {
-    let message = wire::event_record(normalised);
-    OutgoingRecord { key: Some(message.key.into_bytes()), value: Some(message.value), headers: Vec::new() }
 }
 
 impl Replayed {

@@ -58,7 +58,7 @@ pub(super) fn epilogue(
             time,
         ]);
     }
-    let header = ["who left", "had", "gone", "left", "result", "event to proof"];
+    let header = ["who left", "accesses", "gone", "left", "result", "event to proof"];
     writeln!(out, "{}", page::table(header, rows))?;
 
     writeln!(out, "What is left, and what to do about it")?;

@@ -33,6 +33,8 @@ pub(super) struct Desk<'a> {
     counts: Vec<SourceFigures>,
     /// The source of the record before: records come in runs.
     last: usize,
+    /// Events, and dead letters, that were sent since what is sent was acknowledged.
+    sent: (u64, u64),
 }
 
 impl<'a> Desk<'a> {
@@ -42,6 +44,7 @@ impl<'a> Desk<'a> {
             rules: intake.sources.iter().map(|source| source.rules.clone()).collect(),
             counts: vec![SourceFigures::default(); intake.sources.len()],
             last: 0,
+            sent: (0, 0),
         }
     }
 
@@ -126,7 +129,7 @@ impl<'a> Desk<'a> {
     }
 
     fn write(
-        &self,
+        &mut self,
         source: &IntakeSource,
         place: Place<'_>,
         raw: &Record<'_>,
@@ -137,7 +140,6 @@ impl<'a> Desk<'a> {
         let parent = parent.and_then(|value| std::str::from_utf8(value).ok());
         let span = trace::intake_span(place.topic, place.partition, place.offset, parent);
         let _entered = span.enter();
-        let traceparent = trace::traceparent(&span, parent);
         let received_at = clock::now();
         let record_sha256 = digest::record_sha256(raw.value.unwrap_or_default());
         // A record with a thousand bad elements is kept once, not a thousand times.
@@ -162,7 +164,9 @@ impl<'a> Desk<'a> {
                             .filter(|_| looked_up.contains(&index))
                             .map(|directory| directory.name().to_owned()),
                     };
-                    let normalised = Normalised { event: *event, origin, traceparent: traceparent.clone() };
+                    let send = trace::send_span(&self.intake.names.events, None);
+                    let traceparent = trace::traceparent(&send, parent);
+                    let normalised = Normalised { event: *event, origin, traceparent };
                     let message = event_record(&normalised);
                     info!(
                         source = source.rules.name,
@@ -172,6 +176,7 @@ impl<'a> Desk<'a> {
                     );
                     let target = Target { topic: &self.intake.names.events, partition: Some(PARTITION) };
                     producer.send(target, Some(message.key.as_bytes()), Some(&message.value), None);
+                    self.sent.0 += 1;
                 }
                 Verdict::Reject(reject) => {
                     let refused = Refused {
@@ -202,9 +207,18 @@ impl<'a> Desk<'a> {
                     let target = Target { topic: &self.intake.names.dead_letters, partition: None };
                     let headers = headers(&letter.headers);
                     producer.send(target, letter.key.as_deref(), letter.value.as_deref(), headers);
+                    self.sent.1 += 1;
                 }
             }
         }
+    }
+
+    /// Counts what was sent, once all of it is acknowledged.
+    pub(super) fn acknowledged(&mut self) {
+        let (events, letters) = std::mem::take(&mut self.sent);
+        let Intake { names, metrics, .. } = self.intake;
+        metrics.records_sent(&names.events, events);
+        metrics.records_sent(&names.dead_letters, letters);
     }
 
     /// Adds what was counted to the figures and the metrics.
