@@ -4,6 +4,10 @@
 
 #[path = "service/client.rs"]
 mod client;
+#[path = "service/deletions.rs"]
+mod deletions;
+#[path = "service/enterprise.rs"]
+mod enterprise;
 #[path = "service/faults.rs"]
 mod faults;
 #[path = "service/figures.rs"]

@@ -54,6 +54,22 @@ async fn nobody_is_wronged_whatever_the_real_heroku_does() {
     println!("{played} rows, every pair of {} values", levels.iter().sum::<usize>());
 }
 
+/// Three values that no row of pairs need hold together: whoever has left the team cannot be taken out of its space any
+/// more, and the first request for that is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_leaves_a_team_before_its_space() {
+    let mut wrong = Vec::new();
+    for fault in ["rate_limit", "unauthorized"] {
+        let row = Row::that_differs(&[
+            ("cascade_member_to_spaces", "false"),
+            ("space_change_after_leaving", "not_found"),
+            ("fault", fault),
+        ]);
+        wrong.extend(oracle::play(row).await.into_iter().map(|it| format!("{fault}: {it}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[expect(clippy::disallowed_methods, reason = "which row to play is no setting of the service")]
 fn alone() -> Option<usize> {
     std::env::var("SWITCHES_ROW").ok().map(|text| text.parse().expect("SWITCHES_ROW is the number of a row"))

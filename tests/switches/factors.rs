@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use heroku_deprovisioner::model::Email;
-use heroku_deprovisioner::simulator::Switches;
 use heroku_deprovisioner::simulator::switches::SecondDelete;
+use heroku_deprovisioner::simulator::{Switches, World};
 use serde_json::{Value, json};
 
-use super::company::INES;
+use super::company::{INES, PRIYA};
 
 /// Something that may be one way or another.
 pub(crate) struct Factor {
@@ -71,7 +71,10 @@ pub(crate) const FACTORS: &[Factor] = &[
     factor("next_range_on_not_modified", FLAG),
     factor("retry_after", FLAG),
     factor("use_permissions_endpoint", FLAG),
-    factor("fault", &[r#""none""#, r#""answer_lost""#, r#""rate_limit""#, r#""failed_with_effect""#]),
+    factor(
+        "fault",
+        &[r#""none""#, r#""answer_lost""#, r#""rate_limit""#, r#""failed_with_effect""#, r#""unauthorized""#],
+    ),
     factor("restart", &[r#""never""#, r#""on_the_wire""#]),
 ];
 
@@ -87,6 +90,8 @@ pub(crate) struct Row {
     pub(crate) quick: bool,
     pub(crate) fault: String,
     pub(crate) restart: bool,
+    /// The pause after a first removal that failed, in milliseconds.
+    pub(crate) removal_retry_ms: i64,
     /// What differs from the first value of each factor.
     told: String,
 }
@@ -110,8 +115,23 @@ impl Row {
             quick: chosen["use_permissions_endpoint"].as_bool().unwrap(),
             fault: word("fault"),
             restart: word("restart") != "never",
+            removal_retry_ms: 500,
             told: told.join(", "),
         }
+    }
+
+    /// A row that differs from the first values of all factors in these alone, and repeats no removal before everything
+    /// else that a refusal held up may go out.
+    pub(crate) fn that_differs(in_these: &[(&str, &str)]) -> Self {
+        let place = |factor: &Factor| {
+            let wanted = in_these.iter().find(|(name, _)| *name == factor.name);
+            wanted.map_or(0, |(name, wanted)| {
+                let place = factor.values.iter().position(|value| value.trim_matches('"') == *wanted);
+                place.unwrap_or_else(|| panic!("{name} is never {wanted}"))
+            })
+        };
+        let row = Self::of(usize::MAX, &FACTORS.iter().map(place).collect::<Vec<_>>());
+        Self { removal_retry_ms: 4_000, ..row }
     }
 
     /// Somebody whom no request of the API can free of all access here: a team's admin, whose space permission cannot be
@@ -128,13 +148,22 @@ impl Row {
         self.switches.read_lag_ms > 0 && (self.restart || ["answer_lost", "failed_with_effect"].contains(&&*self.fault))
     }
 
-    /// The fault, as the simulator takes it.
-    pub(crate) fn faults(&self) -> Value {
+    /// The fault, as the simulator takes it. What puts a removal off hits the change of a space too, whose second attempt
+    /// is slow: whatever leaves beside it arrives before it.
+    pub(crate) fn faults(&self, world: &World) -> Value {
         let second = |then: Value| json!([{"when": {"method": "DELETE", "skip": 1, "times": 1}, "then": [then]}]);
+        let priya = world.account_at(PRIYA).expect("she is on Heroku").id;
+        let space_too = |then: Value| {
+            let path = format!("/spaces/*/members/{priya}");
+            json!([{"when": {"method": "DELETE", "skip": 1, "times": 1}, "then": [then]},
+                {"when": {"method": "PATCH", "path": path, "times": 1}, "then": [then]},
+                {"when": {"method": "PATCH", "path": path, "skip": 1, "times": 1}, "then": [{"delay_ms": 300}]}])
+        };
         match self.fault.as_str() {
             "none" => json!([]),
             "answer_lost" => second(json!("cut_after_effect")),
-            "rate_limit" => second(json!({"error": "rate_limit"})),
+            "rate_limit" => space_too(json!({"error": "rate_limit"})),
+            "unauthorized" => space_too(json!({"error": "unauthorized"})),
             "failed_with_effect" => second(json!({"answer_after_effect": {"status": 502}})),
             other => panic!("no such fault: {other}"),
         }

@@ -64,8 +64,9 @@ name = "one"
 pub(crate) async fn play(row: Row) -> Vec<String> {
     let world = company::world(&row);
     let before = access(&world);
+    let faults = serde_json::from_value(row.faults(&world)).unwrap();
     let simulator = Simulator::start_local(world, Options::default()).await.unwrap();
-    simulator.set_faults(serde_json::from_value(row.faults()).unwrap());
+    simulator.set_faults(faults);
     let environment = Environment::of([("HEROKU_DEPROVISIONER__HEROKU__TOKEN", TOKEN)]);
     let config = Config::parse("the test's configuration", CONFIGURATION, &environment).unwrap();
     let mut policy = service::policy(&config);
@@ -74,7 +75,7 @@ pub(crate) async fn play(row: Row) -> Vec<String> {
         read_lag: READ_LAG,
         hold_recheck: SignedDuration::from_millis(200),
         proof_patience: SignedDuration::from_secs(1),
-        removal_retry: quick(500),
+        removal_retry: quick(row.removal_retry_ms),
         read_retry: quick(50),
         account_probe: SignedDuration::from_millis(500),
         ..policy.timing
