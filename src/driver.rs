@@ -342,6 +342,8 @@ impl Worker {
     }
 
     fn commit_and_carry_out(&mut self, turn: Turn, refusals: Vec<Refusal>) {
+        // The commit proves that we are the owner by when the broker made it, not by when we hear of it.
+        let began = Instant::now();
         let moved = self.committed != Some(self.position);
         if !(turn.state.is_empty() && turn.outcomes.is_empty() && refusals.is_empty() && !moved) {
             let removals = turn.effects.iter().filter(|effect| matches!(effect, Effect::Remove { .. })).count();
@@ -352,7 +354,6 @@ impl Worker {
                 outcomes: turn.outcomes.iter().map(|record| report::outgoing(&self.settings.topics, record)).collect(),
                 dead_letters: refusals.iter().map(|refusal| refusal.letter.clone()).collect(),
             };
-            let began = Instant::now();
             match self.log.commit(&batch) {
                 Ok(()) => {
                     self.metrics.transaction(turn.label, TransactionEnd::Committed, began.elapsed());
@@ -378,6 +379,7 @@ impl Worker {
             metrics: &self.metrics,
             stop: &self.settings.stop,
             send: &self.send,
+            owned_at: began,
         };
         turn.effects.into_iter().for_each(|effect| carrier.carry_out(self.epoch, effect));
     }
@@ -464,7 +466,7 @@ impl Worker {
     fn remind_of_plans(&self) {
         let planned = self.engine.as_ref().map_or(0, |engine| engine.census().planned);
         if planned > 0 && self.settings.policy.mode == Mode::Enforce {
-            info!("{planned} planned cases still have access on Heroku; `cases enforce` has it removed");
+            info!("{planned} planned cases had access on Heroku when they were made; `cases enforce` has it removed");
         }
     }
 }

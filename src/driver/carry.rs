@@ -18,8 +18,8 @@ use crate::model::world::{Answer, Reply, Unread};
 use crate::telemetry::Metrics;
 use crate::telemetry::trace::{self, case_span};
 
-/// A removal starts within this time of the commit of its intent, or not at all: that commit proved that we are the
-/// owner, and it proves it for no longer.
+/// A removal starts within this time of the beginning of its intent's commit, or not at all: that commit proved that we
+/// are the owner, and it proves it for no longer.
 const LEASE: Duration = Duration::from_secs(10);
 
 /// What it takes to carry something out.
@@ -30,13 +30,15 @@ pub(super) struct Carrier<'a> {
     pub(super) metrics: &'a Metrics,
     pub(super) stop: &'a Stop,
     pub(super) send: &'a Sender<Message>,
+    /// When the ownership was last begun to be proven.
+    pub(super) owned_at: std::time::Instant,
 }
 
 impl Carrier<'_> {
     pub(super) fn carry_out(&self, epoch: u64, effect: Effect) {
         let (client, scope, metrics) = (self.client.clone(), Arc::clone(self.scope), self.metrics.clone());
         let (stop, send) = (self.stop.clone(), self.send.clone());
-        let not_after = Instant::now() + LEASE;
+        let not_after = Instant::from_std(self.owned_at) + LEASE;
         let may_leave = move || Instant::now() < not_after && stop.allows();
         self.runtime.spawn(async move {
             let nothing = without_an_answer(&effect);

@@ -26,7 +26,7 @@ pub(super) fn end_of(why: &CommitError) -> Option<TransactionEnd> {
     match why {
         CommitError::NotRestored | CommitError::Writer(_) | CommitError::Unsettled(_) => None,
         CommitError::NoMember | CommitError::Aborted(_) | CommitError::Silent => Some(TransactionEnd::Aborted),
-        CommitError::Unknown(_) => Some(TransactionEnd::Lost),
+        CommitError::Unknown(_) | CommitError::NoEnd => Some(TransactionEnd::Lost),
     }
 }
 
@@ -86,8 +86,11 @@ impl Worker {
             status.removals = standing;
             status.heroku.budget_remaining = remaining;
             let Some(census) = census else {
+                // Whoever is the worker now says it.
                 status.cases = CasesStatus::default();
                 status.kafka.position = None;
+                status.heroku.stopped = None;
+                status.heroku.unread_teams.clear();
                 return;
             };
             status.kafka.position = committed;
@@ -123,6 +126,7 @@ mod tests {
         assert_eq!(end_of(&CommitError::Aborted(cause())), Some(TransactionEnd::Aborted));
         assert_eq!(end_of(&CommitError::Silent), Some(TransactionEnd::Aborted));
         assert_eq!(end_of(&CommitError::Unknown(cause())), Some(TransactionEnd::Lost));
+        assert_eq!(end_of(&CommitError::NoEnd), Some(TransactionEnd::Lost));
         assert_eq!(end_of(&CommitError::Writer(cause())), None, "nothing was begun");
     }
 }

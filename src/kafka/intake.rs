@@ -283,9 +283,7 @@ impl Shift<'_> {
                 self.commit(CommitMode::Sync)?;
                 self.mend();
             }
-            if idle && busy {
-                self.commit(CommitMode::Async)?;
-            } else if self.committed_at.elapsed() >= COMMIT_EVERY {
+            if (idle && busy) || self.committed_at.elapsed() >= COMMIT_EVERY {
                 self.commit(CommitMode::Async)?;
             }
             if idle {

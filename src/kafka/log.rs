@@ -187,6 +187,9 @@ pub enum CommitError {
     /// librdkafka does not come back from a call. Nothing of the batch is committed, or will be.
     #[error("no answer to the position of the transaction")]
     Silent,
+    /// librdkafka does not come back from the commit. Only the log knows whether the batch is committed.
+    #[error("no answer to the end of the transaction")]
+    NoEnd,
     /// A new producer was needed and could not be opened. Nothing was written.
     #[error("no producer for the next transaction")]
     Writer(#[source] KafkaError),

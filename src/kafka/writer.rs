@@ -24,6 +24,9 @@ pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long librdkafka may take to send a position: twice as long as the slowest change of a leader that was seen.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
+/// How long the end of a transaction may take. After that the coordinator has aborted it, or will not say.
+const END_WITHIN: Duration = TRANSACTION_TIMEOUT.saturating_add(ANSWER_WITHIN);
+
 /// An initialised transactional producer. Whoever opens one fences every earlier one of the same transactional id.
 pub(super) struct Writer {
     deliveries: Deliveries,
@@ -106,13 +109,12 @@ impl Writer {
             .add_partition_offset(&names.events, PARTITION, Offset::Offset(batch.position))
             .map_err(CommitError::Unknown)?;
         let producer = Arc::clone(self.deliveries.producer());
-        answered(move || {
+        let calls = answered(SILENCE_MAX, move || {
             repeat_while_retriable("send_offsets", || {
                 producer.send_offsets_to_transaction(&offsets, &metadata, Timeout::Never)
             })
-        })?
-        .map(drop)
-        .map_err(CommitError::Unknown)
+        });
+        calls.ok_or(CommitError::Silent)?.map(drop).map_err(CommitError::Unknown)
     }
 
     fn send_all(&mut self, topic: &str, records: &[OutgoingRecord]) {
@@ -124,8 +126,11 @@ impl Writer {
 
     fn end(&mut self, batch: &Batch) -> Result<(), CommitError> {
         let began = Instant::now();
-        let calls = repeat_while_retriable("commit", || self.deliveries.producer().commit_transaction(Timeout::Never));
-        match calls {
+        let producer = Arc::clone(self.deliveries.producer());
+        let calls = answered(END_WITHIN, move || {
+            repeat_while_retriable("commit", || producer.commit_transaction(Timeout::Never))
+        });
+        match calls.ok_or(CommitError::NoEnd)? {
             Ok(calls) => {
                 crash::point(&format!("{}-committed", batch.label));
                 let troubled = self.deliveries.take_troubled();
@@ -148,37 +153,42 @@ impl Writer {
             CommitError::Unknown(cause) => Some(cause),
             // After a silence the call is still on, and would let no other one in.
             CommitError::Silent
+            | CommitError::NoEnd
             | CommitError::Aborted(_)
             | CommitError::NotRestored
             | CommitError::Writer(_)
             | CommitError::Unsettled(_) => return error,
         };
         if self.deliveries.producer().client().fatal_error().is_none() {
-            let aborted =
-                repeat_while_retriable("abort", || self.deliveries.producer().abort_transaction(Timeout::Never));
+            let producer = Arc::clone(self.deliveries.producer());
+            let aborted = answered(ANSWER_WITHIN, move || {
+                repeat_while_retriable("abort", || producer.abort_transaction(Timeout::Never))
+            });
             match (aborted, cause) {
-                (Ok(_), None) => return CommitError::NoMember,
-                (Ok(_), Some(cause)) => return CommitError::Aborted(cause),
-                (Err(failure), None) => return CommitError::Unknown(failure),
-                (Err(failure), Some(cause)) => {
+                (Some(Ok(_)) | None, None) => return CommitError::NoMember,
+                (Some(Ok(_)), Some(cause)) => return CommitError::Aborted(cause),
+                (Some(Err(failure)), None) => return CommitError::Unknown(failure),
+                (Some(Err(failure)), Some(cause)) => {
                     warn!("abort failed as well: {failure}");
                     return CommitError::Unknown(cause);
                 }
+                // Without brokers there is nothing to wait for; the next producer aborts what is left open.
+                (None, Some(cause)) => return CommitError::Unknown(cause),
             }
         }
         cause.map_or(CommitError::NoMember, CommitError::Unknown)
     }
 }
 
-/// Waits for a call, but not for ever: while a coordinator moves away from a dying broker, librdkafka has been seen to
-/// forget its own request, and then the call never returns. What still comes of it is fenced by the next producer.
-fn answered<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T, CommitError> {
+/// Waits for a call, but not for ever: without a coordinator it does not return, and while one moves away from a dying
+/// broker, librdkafka has been seen to forget its own request. What still comes of it is fenced by the next producer.
+fn answered<T: Send + 'static>(within: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (send, receive) = channel();
     std::thread::spawn(move || {
         // Nobody waits any more when it took too long.
         let _ = send.send(call());
     });
-    receive.recv_timeout(SILENCE_MAX).map_err(|_| CommitError::Silent)
+    receive.recv_timeout(within).ok()
 }
 
 /// Calls until the result is final, as librdkafka asks for: the same call again, never another one. Returns the number
