@@ -444,9 +444,14 @@ async fn kafka_out_of_reach_is_69() {
 async fn check_says_what_is_wrong_and_what_to_do() {
     let desk = Desk::without_kafka("enforce", "").await;
     desk.heroku.with_world(|world| {
-        world.add_team("legacy", None);
-        world.add_member("legacy", BOT, "member");
+        for team in ["legacy", "lenient"] {
+            world.add_team(team, None);
+            world.add_member(team, BOT, "member");
+        }
     });
+    // A Heroku that shows a plain member who is invited.
+    let shown = serde_json::json!([{"when": {"path": "/teams/lenient/invitations"}, "then": [{"answer": {"status": 200, "body": {"json": []}}}]}]);
+    desk.heroku.set_faults(serde_json::from_value(shown).unwrap());
     desk.reconfigure("[heroku]", "[heroku]\nexpected_teams = [\"unseen\", \"web\"]");
     let said = desk.run(&["check"]).await;
     assert_eq!((said.code, said.err.as_str()), (1, ""), "{said:?}");
@@ -455,9 +460,11 @@ async fn check_says_what_is_wrong_and_what_to_do() {
         "✗ kafka: 127.0.0.1:1 does not answer",
         "✓ heroku: the token is accepted, the account is bot@larkspur.example",
         "✗ heroku: team unseen cannot be read (not_visible)",
-        "✗ heroku: the account is member in team legacy, and cannot remove anybody",
+        "✗ heroku: team legacy cannot be read (not_admin)",
+        "→ add the service's account to the unread team as admin",
+        "✗ heroku: the account is member in team lenient, and cannot remove anybody",
         "→ make the account admin of the team",
-        "3 wrong",
+        "4 wrong",
     ] {
         assert!(said.out.contains(part), "{part}\n{}", said.out);
     }
