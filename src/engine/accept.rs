@@ -4,16 +4,24 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::case::{Case, Dated, Digest, Opening, Phase, case_id, cause};
+use super::identity::Recognised;
 use super::policy::OnSuspended;
 use super::statements::engagement_key;
 use crate::model::event::{Action, Normalised, PersonEvent, SourceRef};
 use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode};
 use crate::model::{CaseId, PersonId};
 
+/// An event that says something new, and the case that it founds if it founds one.
+struct Arrival<'a> {
+    now: Timestamp,
+    id: CaseId,
+    person: PersonId,
+    normalised: &'a Normalised,
+}
+
 impl Engine {
     pub(super) fn accept(&mut self, now: Timestamp, normalised: Normalised) {
         let event = &normalised.event;
-        let id = case_id(&event.source);
         let source = self.policy.sources.get(&normalised.origin.source);
         let on_suspended = source.map_or(OnSuspended::Hold, |source| source.on_suspended);
         let effective = event.effective_at(source.map_or(&jiff::tz::TimeZone::UTC, |source| &source.zone));
@@ -21,6 +29,43 @@ impl Engine {
             return;
         }
         let found = self.identities.recognise(event, effective, &self.policy);
+        self.learn(now, &normalised, &found);
+        let id = case_id(&event.source);
+        let nothing_new = found.duplicate || found.stale || found.unchanged;
+        if nothing_new || self.cases.contains_key(&id) || self.digests.contains_key(&id) {
+            return;
+        }
+        let it = Arrival { now, id, person: found.person, normalised: &normalised };
+        // An unknown date stays unknown, whatever the other employments say.
+        let effective = effective.and(found.leaves_at);
+        if let Some((by, why)) = found.overruled {
+            self.open(&it, effective.unwrap_or(normalised.origin.received_at));
+            if let Some(case) = self.cases.get_mut(&id) {
+                case.cause.contradicted_by.push(by);
+            }
+            self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &format!("Cancelled: {why}."));
+            return;
+        }
+        match (event.action, on_suspended) {
+            (Action::IdentityUpdate, _) | (Action::Suspend, OnSuspended::Ignore) => {}
+            (Action::Cancel, _) => self.contradict(now, found.person, &normalised),
+            (Action::Suspend, OnSuspended::Hold) => self.suspended(&it, effective),
+            (Action::Suspend, OnSuspended::Remove) | (Action::Schedule | Action::Deprovision, _) => match effective {
+                None => self.leaves_undated(&it),
+                Some(at) if self.is_ordered_off(found.person, at, event.occurred_at) => {}
+                Some(at) if at > now => self.schedule(&it, at),
+                Some(at) => self.leaves_now(&it, at),
+            },
+        }
+        if found.disputed {
+            let detail = "an address in the event is another person's by now, as sources told; \
+                          somebody hired again under a new id looks the same";
+            self.park(now, id, HoldReason::AccountChanged, detail);
+        }
+    }
+
+    /// Takes what the event says of names. They are learned from what is old as well.
+    fn learn(&mut self, now: Timestamp, normalised: &Normalised, found: &Recognised) {
         if let Some(person) = self.identities.people.get_mut(&found.person) {
             person.heard = person.heard.max(Some(normalised.origin.received_at));
         }
@@ -31,97 +76,72 @@ impl Engine {
         for loser in &found.dispossessed {
             self.touch_person(*loser);
             for case in self.open_cases_of(*loser) {
-                self.park(
-                    now,
-                    case,
-                    HoldReason::AccountChanged,
-                    "one of the person's addresses now belongs to somebody else",
-                );
+                let detail = "one of the person's addresses now belongs to somebody else";
+                self.park(now, case, HoldReason::AccountChanged, detail);
             }
         }
         for gone in &found.merged {
             self.merge(*gone, found.person);
         }
-        // Names are learned from what is old as well.
         self.share_addresses(now, found.person);
         if !found.merged.is_empty() {
             self.hear_both(now, found.person);
         }
-        let nothing_new = found.duplicate || found.stale || found.unchanged;
-        if nothing_new || self.cases.contains_key(&id) || self.digests.contains_key(&id) {
-            return;
-        }
+    }
 
-        // An unknown date stays unknown, whatever the other employments say.
-        let effective = effective.and(found.leaves_at);
-        let received = normalised.origin.received_at;
-        if let Some((by, why)) = found.overruled {
-            self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
-            if let Some(case) = self.cases.get_mut(&id) {
-                case.cause.contradicted_by.push(by);
-            }
-            self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &format!("Cancelled: {why}."));
+    /// A suspension whose source's policy is to wait.
+    fn suspended(&mut self, it: &Arrival<'_>, effective: Option<Timestamp>) {
+        if self.join(it.person, it.normalised, None) {
             return;
         }
-        match event.action {
-            Action::IdentityUpdate => {}
-            Action::Cancel => self.contradict(now, found.person, &normalised),
-            Action::Suspend if on_suspended == OnSuspended::Ignore => {}
-            Action::Suspend if on_suspended == OnSuspended::Hold => {
-                if !self.join(found.person, &normalised, None) {
-                    self.open(now, id, found.person, &normalised, effective.unwrap_or(received));
-                    self.examine(now, id, &normalised);
-                    let detail = "the source says suspended, which may be for a time only";
-                    self.bar(now, id, HoldReason::Suspended, detail);
-                }
-            }
-            Action::Suspend | Action::Schedule | Action::Deprovision => match effective {
-                None => {
-                    self.drop_noted_days(found.person, &normalised);
-                    let mut undated = self.movable_cases_of(found.person, &normalised);
-                    // The day that was told before no longer holds, and nobody knows the new one.
-                    undated.retain(|id| !self.dates_anew(now, *id, &normalised, None));
-                    if !self.join(found.person, &normalised, None) {
-                        self.open(now, id, found.person, &normalised, received);
-                        undated.push(id);
-                    }
-                    for id in undated {
-                        self.park(now, id, HoldReason::UnknownDate, why_undated(&normalised.event));
-                    }
-                }
-                Some(at) if self.is_ordered_off(found.person, at, event.occurred_at) => {}
-                Some(at) if at > now => self.schedule(now, id, found.person, &normalised, at),
-                Some(at) => {
-                    let same = |digest: &&Digest| digest.person == found.person && digest.effective_at == at;
-                    let acts = self.acts(&normalised);
-                    let answers = |digest: &Digest| match digest.result {
-                        CaseResult::Removed | CaseResult::RemovedWithResiduals | CaseResult::NothingToRemove => true,
-                        // A plan is no answer to a source that enforces, nor is a refusal to one that knows an address.
-                        CaseResult::Planned | CaseResult::Refused => !acts,
-                        CaseResult::Cancelled => false,
-                    };
-                    // Whoever was said to stay since leaves anew, be it on the same day.
-                    let back = self.identities.people[&found.person].stays.as_ref().map(|stay| stay.at);
-                    let answers =
-                        |digest: &Digest| answers(digest) && back <= Some(digest.stated_at.unwrap_or(digest.closed_at));
-                    if self.digests.values().filter(same).any(answers) {
-                        return; // The same fact, told by another record.
-                    }
-                    self.supersede(now, found.person, &normalised);
-                    if !self.join(found.person, &normalised, Some(at)) {
-                        self.open(now, id, found.person, &normalised, at);
-                        self.examine(now, id, &normalised);
-                    } else if self.doubted(&normalised).is_none() {
-                        self.bring_forward(now, found.person, &normalised, at);
-                    }
-                }
-            },
+        self.open(it, effective.unwrap_or(it.normalised.origin.received_at));
+        self.examine(it);
+        let detail = "the source says suspended, which may be for a time only";
+        self.bar(it.now, it.id, HoldReason::Suspended, detail);
+    }
+
+    /// A departure on a day that nobody knows. A day that was told before no longer holds.
+    fn leaves_undated(&mut self, it: &Arrival<'_>) {
+        self.drop_noted_days(it.person, it.normalised);
+        let mut undated = self.movable_cases_of(it.person, it.normalised);
+        undated.retain(|id| !self.dates_anew(it.now, *id, it.normalised, None));
+        if !self.join(it.person, it.normalised, None) {
+            self.open(it, it.normalised.origin.received_at);
+            undated.push(it.id);
         }
-        if found.disputed {
-            let detail = "an address in the event is another person's by now, as sources told; \
-                          somebody hired again under a new id looks the same";
-            self.park(now, id, HoldReason::AccountChanged, detail);
+        for id in undated {
+            self.park(it.now, id, HoldReason::UnknownDate, why_undated(&it.normalised.event));
         }
+    }
+
+    /// A departure whose day has come.
+    fn leaves_now(&mut self, it: &Arrival<'_>, at: Timestamp) {
+        if self.is_told_again(it, at) {
+            return;
+        }
+        self.supersede(it.now, it.person, it.normalised);
+        if !self.join(it.person, it.normalised, Some(at)) {
+            self.open(it, at);
+            self.examine(it);
+        } else if self.doubted(it.normalised).is_none() {
+            self.bring_forward(it.now, it.person, it.normalised, at);
+        }
+    }
+
+    /// Whether a case that has ended answers for the departure: the same fact, told by another record.
+    fn is_told_again(&self, it: &Arrival<'_>, at: Timestamp) -> bool {
+        let acts = self.acts(it.normalised);
+        // Whoever was said to stay since leaves anew, be it on the same day.
+        let back = self.identities.people[&it.person].stays.as_ref().map(|stay| stay.at);
+        let of_that_day = |digest: &&Digest| digest.person == it.person && digest.effective_at == at;
+        let answers = |digest: &Digest| match digest.result {
+            CaseResult::Removed | CaseResult::RemovedWithResiduals | CaseResult::NothingToRemove => true,
+            // A plan is no answer to a source that enforces, nor is a refusal to one that knows an address.
+            CaseResult::Planned | CaseResult::Refused => !acts,
+            CaseResult::Cancelled => false,
+        };
+        let stands = |digest: &Digest| back <= Some(digest.stated_at.unwrap_or(digest.closed_at));
+        self.digests.values().filter(of_that_day).any(|digest| answers(digest) && stands(digest))
     }
 
     /// Whether somebody ordered the end of a case for this departure, after whoever tells it now had spoken. Whoever says
@@ -133,11 +153,12 @@ impl Engine {
 
     /// A departure ahead. The source that spoke first may move its date until something was removed; what others say
     /// is noted.
-    fn schedule(&mut self, now: Timestamp, id: CaseId, person: PersonId, normalised: &Normalised, at: Timestamp) {
+    fn schedule(&mut self, it: &Arrival<'_>, at: Timestamp) {
+        let Arrival { now, id, person, normalised } = *it;
         self.supersede(now, person, normalised);
         if self.standing_cases_of(person, normalised).is_empty() {
-            self.open(now, id, person, normalised, at);
-            self.examine(now, id, normalised);
+            self.open(it, at);
+            self.examine(it);
             self.put_off(now, id, at);
             return;
         }
@@ -264,7 +285,8 @@ impl Engine {
         !case.synthetic && mode == Mode::Enforce
     }
 
-    fn open(&mut self, now: Timestamp, id: CaseId, person: PersonId, normalised: &Normalised, effective: Timestamp) {
+    fn open(&mut self, it: &Arrival<'_>, effective: Timestamp) {
+        let Arrival { now, id, person, normalised } = *it;
         let event = &normalised.event;
         let known = &self.identities.people[&person];
         let received = normalised.origin.received_at;
@@ -292,7 +314,8 @@ impl Engine {
     }
 
     /// What can be said of a fresh case without asking Heroku.
-    fn examine(&mut self, now: Timestamp, id: CaseId, normalised: &Normalised) {
+    fn examine(&mut self, it: &Arrival<'_>) {
+        let Arrival { now, id, normalised, .. } = *it;
         let event = &normalised.event;
         let nowhere = self.cases[&id].addresses.is_empty();
         let mut stated = event.subject.work_addresses().peekable();

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::case::{Case, Phase};
 use super::coverage::coverage;
 use super::plan::{Binding, Catalogue, bind, grants_in, ownerships, reachable_apps, users, users_of};
 use super::policy::{PLAN_GRANTS_MAX, Policy};
-use super::revocation::{IN_OBSERVED_TEAM, NOT_VISIBLE, Progress, Revocation};
+use super::revocation::{IN_OBSERVED_TEAM, NOT_VISIBLE, Progress, Revocation, Seen};
 use super::{Engine, Stop};
 use crate::model::outcome::{AccessAfter, CaseResult, Decision, HoldReason, Mode, Settled};
 use crate::model::world::{Answer, Entries, Evidence, ListId, ListRead, ListsRead, Reply, Scan, Unread, User};
@@ -244,83 +244,54 @@ impl Engine {
         let mut changed = false;
         let mut revoked = Vec::new();
         let mut came_to_nothing = Vec::new();
-        let mut hidden = false;
         for index in 0..case.revocations.len() {
-            let revocation = &case.revocations[index];
-            if revocation.list() != Some(list) || !shows(read, revocation.grant.surface) {
+            let known = &mut case.revocations[index];
+            if known.list() != Some(list) || !shows(read, known.grant.surface) {
                 continue;
             }
-            let shown = present.remove(&revocation.grant.id);
-            match (revocation.progress, shown) {
-                (Progress::Attempted { answered, .. }, None) if answered < read.began => {
+            let grant = known.grant.id;
+            let proven = known.proof().and_then(|proof| case.proofs.get(proof as usize)).map(|proof| proof.at);
+            match known.on_list(now, read.began, present.remove(&grant), proven, &timing) {
+                Seen::Nothing => continue,
+                Seen::Noted => {}
+                Seen::Gone(how) => {
                     let proof = prove(case, index, read);
-                    settle(&mut case.revocations[index], Settled::Revoked, proof);
-                    revoked.push(case.revocations[index].grant.id);
-                    changed = true;
+                    case.revocations[index].progress = Progress::Settled { how, proof };
+                    revoked.extend((how == Settled::Revoked).then_some(grant));
                 }
-                (Progress::Attempted { answered, .. }, Some(grant)) if answered < read.began => {
-                    let revocation = &mut case.revocations[index];
-                    revocation.grant.removal = grant.removal;
-                    // By when it was asked for: a long list, or one that waited for the budget, comes later.
-                    if read.began.duration_since(answered) < timing.read_lag {
-                        let wait = timing.read_lag / 8;
-                        let due = now.saturating_add(wait.max(SignedDuration::from_millis(10)));
-                        revocation.progress = Progress::Attempted { answered, due: due.unwrap_or(Timestamp::MAX) };
-                    } else {
-                        // Heroku said that it is done, and it is not.
-                        revocation.failures = revocation.failures.saturating_add(1);
-                        // Who stays as collaborator has an app that the role had hidden.
-                        hidden |= is_collaborator(&grant) && revocation.grant.before != grant.before;
-                        revocation.grant.before.clone_from(&grant.before);
-                        if case.role_behind(&grant).is_none() {
-                            came_to_nothing.push(grant.id);
-                        }
-                        let revocation = &mut case.revocations[index];
-                        let wait = timing.removal_retry.delay(revocation.failures, seed(&grant), None);
-                        let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-                        revocation.progress = Progress::Waiting { due, read_after: answered };
+                Seen::StillThere { as_collaborator } => {
+                    if as_collaborator {
+                        look_for_hidden_apps(case, now);
                     }
-                    changed = true;
-                }
-                (Progress::Waiting { read_after, .. }, None) if read_after <= read.began => {
-                    let ours = case.revocations[index].was_sent();
-                    let how = if ours { Settled::Revoked } else { Settled::AlreadyGone };
-                    let proof = prove(case, index, read);
-                    settle(&mut case.revocations[index], how, proof);
-                    if ours {
-                        revoked.push(case.revocations[index].grant.id);
-                    }
-                    changed = true;
-                }
-                (Progress::Waiting { .. }, Some(grant)) => {
-                    let revocation = &mut case.revocations[index];
-                    changed |= revocation.grant.removal != grant.removal;
-                    revocation.grant.removal = grant.removal;
-                }
-                (Progress::Settled { how: Settled::Revoked | Settled::AlreadyGone, proof }, Some(grant)) => {
-                    let proven = proof.and_then(|index| case.proofs.get(index as usize)).map(|proof| proof.at);
-                    if proven.is_some_and(|at| at < read.began) {
-                        // Back again while the case is open: given anew, or the list lags.
-                        let revocation = &mut case.revocations[index];
-                        revocation.grant.removal = grant.removal;
-                        let due = now.saturating_add(timing.read_lag).unwrap_or(Timestamp::MAX);
-                        revocation.progress = Progress::Waiting { due, read_after: due };
-                        changed = true;
+                    if case.role_behind(&case.revocations[index].grant).is_none() {
+                        came_to_nothing.push(grant);
                     }
                 }
-                (
-                    Progress::Attempted { .. }
-                    | Progress::Waiting { .. }
-                    | Progress::Intended { .. }
-                    | Progress::Settled { .. },
-                    _,
-                ) => {}
             }
+            changed = true;
         }
-        // Ownerships stand in lists too, and no list takes them away.
-        present.retain(|id, _| case.revocations.iter().all(|known| known.grant.id != *id));
-        // Found only now: an invitation that was accepted meanwhile, a grant that took the place of another.
-        for grant in present.into_values() {
+        changed |= self.adopt(now, id, read, present);
+        if changed {
+            self.touch_case(id);
+        }
+        for grant in revoked {
+            self.tell_revoked(now, id, grant);
+        }
+        for grant in came_to_nothing {
+            self.went(now, grant, true);
+        }
+    }
+
+    /// Takes in what was found only now: an invitation that was accepted meanwhile, a grant that took the place of
+    /// another. Whether there was any.
+    fn adopt(&mut self, now: Timestamp, id: CaseId, read: &ListRead, found: BTreeMap<GrantId, Grant>) -> bool {
+        let case = self.cases.get_mut(&id).expect("listed by absorb");
+        let mut changed = false;
+        for grant in found.into_values() {
+            // Ownerships stand in lists too, and no list takes them away.
+            if case.revocations.iter().any(|known| known.grant.id == grant.id) {
+                continue;
+            }
             if grant.account.is_some_and(|account| !case.accounts.contains_key(&account)) {
                 // Whose account it is, one list cannot tell: another may show the address at somebody else's. A scan
                 // sees all of them, and binds or holds.
@@ -335,23 +306,13 @@ impl Engine {
             {
                 case.team_sizes.insert(team, u32::try_from(members.len()).unwrap_or(u32::MAX));
             }
-            hidden |= is_collaborator(&grant);
+            if grant.is_of_collaborator() {
+                look_for_hidden_apps(case, now);
+            }
             case.revocations.push(decide(&self.policy, &self.catalogue, Mode::Enforce, grant, now));
             changed = true;
         }
-        if hidden && matches!(case.phase, Phase::Working) {
-            // Somebody who only collaborates stands in the team's list because of an app: find which.
-            case.phase = Phase::Scanning { due: now };
-        }
-        if changed {
-            self.touch_case(id);
-        }
-        for grant in revoked {
-            self.tell_revoked(now, id, grant);
-        }
-        for grant in came_to_nothing {
-            self.went(now, grant, true);
-        }
+        changed
     }
 
     pub(super) fn on_answer(&mut self, now: Timestamp, id: CaseId, grant: GrantId, intent: IntentId, answer: Answer) {
@@ -373,23 +334,6 @@ impl Engine {
         else {
             return;
         };
-        if let Some(attempt) = revocation.attempts.last_mut() {
-            attempt.sent_at = answer.sent_at;
-            attempt.answered_at = Some(answer.answered_at);
-            attempt.reply = Some(answer.reply.clone());
-            attempt.status = answer.status;
-            attempt.error_id = answer.error_id;
-            attempt.request_ids = answer.request_ids;
-        }
-        let answered = answer.answered_at;
-        let mut failed = |read_after: Timestamp| {
-            revocation.failures = revocation.failures.saturating_add(1);
-            let policy = if overdue { timing.overdue_retry } else { timing.removal_retry };
-            let asked = answer.retry_after_s.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
-            let wait = policy.delay(revocation.failures, seed(&revocation.grant), asked);
-            revocation.progress =
-                Progress::Waiting { due: now.saturating_add(wait).unwrap_or(Timestamp::MAX), read_after };
-        };
         let failure = match answer.reply {
             Reply::Done | Reply::NotFound => Some(false),
             // What somebody has for their role goes with it, and its refusal says nothing of the others.
@@ -398,15 +342,7 @@ impl Engine {
             // Of the rate, of the account, of us: they have their own ways to wait.
             Reply::RateLimited | Reply::AccountStopped | Reply::NotSent => None,
         };
-        match answer.reply {
-            Reply::Done | Reply::NotFound => revocation.progress = Progress::Attempted { answered, due: now },
-            Reply::RateLimited => failed(Timestamp::MIN),
-            // It may have had its effect: look before trying again.
-            Reply::Unavailable | Reply::NoAnswer | Reply::Forbidden | Reply::Refused => failed(answered),
-            Reply::AccountStopped | Reply::NotSent => {
-                revocation.progress = Progress::Waiting { due: now, read_after: Timestamp::MIN };
-            }
-        }
+        revocation.on_answer(now, answer, if overdue { timing.overdue_retry } else { timing.removal_retry });
         self.touch_case(id);
         if let Some(failed) = failure {
             self.went(now, grant, failed);
@@ -494,13 +430,11 @@ fn shows(read: &ListRead, surface: Surface) -> bool {
     surface != Surface::TeamInvitation || !matches!(read.entries, Entries::Team { invitations: None, .. })
 }
 
-/// Whether somebody stands in a team's list only because of an app.
-fn is_collaborator(grant: &Grant) -> bool {
-    grant.surface == Surface::TeamMembership && grant.before == "collaborator"
-}
-
-fn settle(revocation: &mut Revocation, how: Settled, proof: Option<u32>) {
-    revocation.progress = Progress::Settled { how, proof };
+/// Somebody who only collaborates stands in a team's list because of an app: a scan finds which.
+fn look_for_hidden_apps(case: &mut Case, now: Timestamp) {
+    if matches!(case.phase, Phase::Working) {
+        case.phase = Phase::Scanning { due: now };
+    }
 }
 
 /// Keeps the evidence in the case; of a team's two lists an invitation rests on the second.
@@ -508,10 +442,6 @@ fn prove(case: &mut Case, index: usize, read: &ListRead) -> Option<u32> {
     let invitation = case.revocations[index].grant.surface == Surface::TeamInvitation;
     let proofs: Vec<u32> = read.evidence.iter().map(|evidence: &Evidence| case.add_proof(evidence)).collect();
     if invitation { proofs.last().copied() } else { proofs.first().copied() }
-}
-
-fn seed(grant: &Grant) -> u64 {
-    u64::from_le_bytes(grant.id.0.as_bytes()[..8].try_into().expect("a UUID has 16 bytes"))
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //! A reply of Heroku never settles a grant: it makes it *attempted*. Only a complete list that was begun after the
 //! answer settles it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::policy::Timing;
+use super::retry::RetryPolicy;
 use crate::model::outcome::{AttemptPart, Decision, GrantPart, Settled};
-use crate::model::world::{ListId, Reply};
+use crate::model::world::{Answer, ListId, Reply};
 use crate::model::{Grant, IntentId, Removal};
 
 /// Attempts of one grant that are kept; older ones are only counted.
@@ -78,6 +80,22 @@ pub enum Progress {
         /// Index into the case's proofs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proof: Option<u32>,
+    },
+}
+
+/// What a complete list says of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nothing that was not known.
+    Nothing,
+    /// Something to remember.
+    Noted,
+    /// It is not there.
+    Gone(Settled),
+    /// It is there although Heroku said that it is done.
+    StillThere {
+        /// By an app alone, where it was by a role before.
+        as_collaborator: bool,
     },
 }
 
@@ -156,6 +174,105 @@ impl Revocation {
         if self.attempts.len() > kept {
             let forgotten = self.attempts.drain(..self.attempts.len() - kept).len();
             self.forgotten = self.forgotten.saturating_add(u32::try_from(forgotten).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Takes the answer to the request that is on the wire. Nothing is settled by it.
+    pub(super) fn on_answer(&mut self, now: Timestamp, answer: Answer, retry: RetryPolicy) {
+        let (answered, reply) = (answer.answered_at, answer.reply.clone());
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.sent_at = answer.sent_at;
+            attempt.answered_at = Some(answered);
+            attempt.reply = Some(answer.reply);
+            attempt.status = answer.status;
+            attempt.error_id = answer.error_id;
+            attempt.request_ids = answer.request_ids;
+        }
+        let asked = answer.retry_after_s.map(|seconds| SignedDuration::from_secs(i64::from(seconds)));
+        match reply {
+            Reply::Done | Reply::NotFound => self.progress = Progress::Attempted { answered, due: now },
+            Reply::RateLimited => self.waits_longer(now, retry, asked, Timestamp::MIN),
+            // It may have had its effect: look before trying again.
+            Reply::Unavailable | Reply::NoAnswer | Reply::Forbidden | Reply::Refused => {
+                self.waits_longer(now, retry, asked, answered);
+            }
+            Reply::AccountStopped | Reply::NotSent => {
+                self.progress = Progress::Waiting { due: now, read_after: Timestamp::MIN };
+            }
+        }
+    }
+
+    /// Waits after a failure, longer each time.
+    fn waits_longer(
+        &mut self,
+        now: Timestamp,
+        retry: RetryPolicy,
+        asked: Option<SignedDuration>,
+        read_after: Timestamp,
+    ) {
+        self.failures = self.failures.saturating_add(1);
+        let seed = u64::from_le_bytes(self.grant.id.0.as_bytes()[..8].try_into().expect("a UUID has 16 bytes"));
+        let due = now.saturating_add(retry.delay(self.failures, seed, asked)).unwrap_or(Timestamp::MAX);
+        self.progress = Progress::Waiting { due, read_after };
+    }
+
+    /// Takes what its parent list shows, which was begun at `began`; `proven` = when it was last proven gone.
+    pub(super) fn on_list(
+        &mut self,
+        now: Timestamp,
+        began: Timestamp,
+        shown: Option<Grant>,
+        proven: Option<Timestamp>,
+        timing: &Timing,
+    ) -> Seen {
+        match (self.progress, shown) {
+            (Progress::Attempted { answered, .. }, None) if answered < began => Seen::Gone(Settled::Revoked),
+            (Progress::Attempted { answered, .. }, Some(grant)) if answered < began => {
+                self.grant.removal = grant.removal;
+                // By when it was asked for: a long list, or one that waited for the budget, comes later.
+                if began.duration_since(answered) < timing.read_lag {
+                    let wait = (timing.read_lag / 8).max(SignedDuration::from_millis(10));
+                    let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                    self.progress = Progress::Attempted { answered, due };
+                    return Seen::Noted;
+                }
+                // Heroku said that it is done, and it is not.
+                let as_collaborator = grant.is_of_collaborator() && self.grant.before != grant.before;
+                self.grant.before = grant.before;
+                self.waits_longer(now, timing.removal_retry, None, answered);
+                Seen::StillThere { as_collaborator }
+            }
+            (Progress::Waiting { read_after, .. }, None) if read_after <= began => {
+                Seen::Gone(if self.was_sent() { Settled::Revoked } else { Settled::AlreadyGone })
+            }
+            (Progress::Waiting { .. }, Some(grant)) if self.grant.removal != grant.removal => {
+                self.grant.removal = grant.removal;
+                Seen::Noted
+            }
+            (Progress::Settled { how: Settled::Revoked | Settled::AlreadyGone, .. }, Some(grant))
+                if proven.is_some_and(|at| at < began) =>
+            {
+                // Back again while the case is open: given anew, or the list lags.
+                self.grant.removal = grant.removal;
+                let due = now.saturating_add(timing.read_lag).unwrap_or(Timestamp::MAX);
+                self.progress = Progress::Waiting { due, read_after: due };
+                Seen::Noted
+            }
+            (
+                Progress::Attempted { .. }
+                | Progress::Waiting { .. }
+                | Progress::Intended { .. }
+                | Progress::Settled { .. },
+                _,
+            ) => Seen::Nothing,
+        }
+    }
+
+    /// The proof that it rests on, among those of its case.
+    pub(super) fn proof(&self) -> Option<u32> {
+        match self.progress {
+            Progress::Settled { proof, .. } => proof,
+            Progress::Waiting { .. } | Progress::Intended { .. } | Progress::Attempted { .. } => None,
         }
     }
 

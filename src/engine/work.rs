@@ -7,14 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::case::{Case, Digest, Phase};
 use super::forgetting::PERSON_KEPT;
-use super::guards::below_floor;
+use super::guards::{Leavers, below_floor};
 use super::policy::IN_FLIGHT_MAX;
 use super::revocation::{Progress, Revocation};
 use super::{Candidate, Effect, Engine};
 use crate::model::ids::computed;
 use crate::model::outcome::{Decision, HoldReason};
-use crate::model::world::{ListId, ListRead, Reply, Wanted};
-use crate::model::{CaseId, IntentId, Surface};
+use crate::model::world::{Account, ListId, ListRead, Reply, Wanted};
+use crate::model::{CaseId, GrantId, IntentId, Surface};
 
 /// Removals looked at ahead of the ones on the wire, so that no list is read long before its turn.
 const CANDIDATES_MAX: usize = 8 * IN_FLIGHT_MAX;
@@ -34,6 +34,36 @@ const DIGEST_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How long a plan waits to be enforced: as long as people are known of whom nobody speaks.
 const PLAN_KEPT: SignedDuration = PERSON_KEPT;
+
+/// Lists to read, each with the name of its parent and whether an urgent case waits for it.
+type Reads = BTreeMap<ListId, (String, bool)>;
+
+/// What is next for a grant that is to go.
+enum Step {
+    /// Nothing for now.
+    Rest,
+    /// It leaves soon, so that a proof from its list may wait for it.
+    Soon,
+    /// Its list is read.
+    Read,
+    /// It is held, with the figures of its team.
+    BelowFloor(String),
+    /// It may be intended.
+    Go,
+}
+
+/// What a step depends on besides its grant.
+struct Around<'a> {
+    case: &'a Case,
+    /// Nothing of the case is begun.
+    halted: bool,
+    /// Later surfaces wait for this one.
+    gate: Option<Surface>,
+    /// Enough is looked at ahead.
+    full: bool,
+    me: &'a Account,
+    leavers: &'a Leavers,
+}
 
 impl Engine {
     /// Does everything that is due at `now`. Calling it early, late or twice is harmless.
@@ -160,8 +190,6 @@ impl Engine {
     }
 
     fn collect_work(&mut self, now: Timestamp) {
-        let timing = self.policy.timing;
-        let oldest = now.saturating_sub(timing.freshness).unwrap_or(Timestamp::MIN);
         let Some(me) = self.me.clone() else { return };
         let leavers = self.leavers();
         let mut order: Vec<CaseId> = self.cases.values().filter(|case| case.may_remove()).map(|case| case.id).collect();
@@ -173,65 +201,38 @@ impl Engine {
             self.limit(now, id, None);
         }
 
-        let mut reads: BTreeMap<ListId, (String, bool)> = BTreeMap::new();
+        let mut reads = Reads::new();
         let mut busy: BTreeSet<ListId> = BTreeSet::new();
-        let mut wanting = 0;
+        let mut ahead = 0;
         for id in &order {
             let stopped = self.stopped_by(now, *id);
             let limited = stopped.as_ref().is_some_and(|stopped| !self.may_probe(now, stopped));
             self.limit(now, *id, stopped);
             let case = &self.cases[id];
-            let halted = limited || case.cancelled_by.is_some();
-            let gate =
-                case.revocations.iter().filter(|known| holds_the_gate(known)).map(|known| known.grant.surface).min();
-            let mut floors: Vec<(crate::model::GrantId, Option<String>)> = Vec::new();
-            for revocation in case.revocations.iter().filter(|known| known.is_pending()) {
-                let Some(list) = revocation.list() else { continue };
-                let Progress::Waiting { due, read_after } = revocation.progress else {
-                    if revocation.is_intended() {
-                        busy.insert(list);
+            let first = case.revocations.iter().filter(|known| holds_the_gate(known)).map(|known| known.grant.surface);
+            let (halted, gate) = (limited || case.cancelled_by.is_some(), first.min());
+            let mut floors: Vec<(GrantId, Option<String>)> = Vec::new();
+            for known in case.revocations.iter().filter(|known| known.is_pending()) {
+                let Some(list) = known.list() else { continue };
+                let around = Around { case, halted, gate, full: ahead >= CANDIDATES_MAX, me: &me, leavers: &leavers };
+                let step = self.next_step(now, known, list, &around);
+                ahead += usize::from(matches!(step, Step::Read | Step::BelowFloor(_) | Step::Go));
+                if matches!(step, Step::Soon | Step::Read | Step::Go) {
+                    busy.insert(list);
+                }
+                match step {
+                    Step::Rest | Step::Soon => {}
+                    Step::Read => {
+                        reads.insert(list, (known.grant.parent.name().to_owned(), case.urgent));
                     }
-                    continue;
-                };
-                if halted
-                    || due > now
-                    || waits_for_a_role(revocation, case)
-                    || would_take_what_is_held(revocation, case)
-                {
-                    continue;
+                    Step::BelowFloor(figures) => floors.push((known.grant.id, Some(figures))),
+                    Step::Go => {
+                        if known.decision == Decision::Hold {
+                            floors.push((known.grant.id, None));
+                        }
+                        self.candidates.push(Candidate { case: *id, grant: known.grant.id, urgent: case.urgent });
+                    }
                 }
-                if gate.is_some_and(|gate| revocation.grant.surface > gate) {
-                    // It goes out as soon as the others have; one proof can serve it as well.
-                    busy.insert(list);
-                    continue;
-                }
-                let fresh = |read: &&ListRead| (oldest..=now).contains(&read.began) && read.began >= read_after;
-                let read = self.lists.get(&list).filter(fresh);
-                // A list that cannot be read must not keep the places of those behind it.
-                let unreadable = read.is_none() && self.list_failures.get(&list).is_some_and(|(_, due)| *due > now);
-                if unreadable {
-                    continue;
-                }
-                if wanting >= CANDIDATES_MAX {
-                    busy.insert(list);
-                    continue;
-                }
-                wanting += 1;
-                let Some(read) = read else {
-                    reads.insert(list, (revocation.grant.parent.name().to_owned(), case.urgent));
-                    busy.insert(list);
-                    continue;
-                };
-                let least = self.policy.min_human_admins;
-                if let Some(figures) = below_floor(revocation, case, read, &me, &leavers, least) {
-                    floors.push((revocation.grant.id, Some(figures)));
-                    continue;
-                }
-                if revocation.decision == Decision::Hold {
-                    floors.push((revocation.grant.id, None));
-                }
-                busy.insert(list);
-                self.candidates.push(Candidate { case: *id, grant: revocation.grant.id, urgent: case.urgent });
             }
             self.apply_floors(now, *id, floors);
         }
@@ -242,23 +243,56 @@ impl Engine {
             self.candidates = candidates;
             self.candidates.truncate(1);
         }
+        self.add_due_proofs(now, &order, &busy, &mut reads);
+        self.ask_for(now, reads);
+    }
 
-        for id in &order {
-            let case = &self.cases[id];
-            for revocation in &case.revocations {
-                let (Some(list), Progress::Attempted { answered, due }) = (revocation.list(), revocation.progress)
-                else {
+    /// What is next for a grant that is to go.
+    fn next_step(&self, now: Timestamp, known: &Revocation, list: ListId, around: &Around<'_>) -> Step {
+        let (due, read_after) = match known.progress {
+            Progress::Waiting { due, read_after } => (due, read_after),
+            Progress::Intended { .. } => return Step::Soon,
+            Progress::Attempted { .. } | Progress::Settled { .. } => return Step::Rest,
+        };
+        let case = around.case;
+        if around.halted || due > now || waits_for_a_role(known, case) || would_take_what_is_held(known, case) {
+            return Step::Rest;
+        }
+        if around.gate.is_some_and(|gate| known.grant.surface > gate) {
+            return Step::Soon;
+        }
+        let oldest = now.saturating_sub(self.policy.timing.freshness).unwrap_or(Timestamp::MIN);
+        let fresh = |read: &&ListRead| (oldest..=now).contains(&read.began) && read.began >= read_after;
+        let read = self.lists.get(&list).filter(fresh);
+        // A list that cannot be read must not keep the places of those behind it.
+        if read.is_none() && self.is_put_off(now, list) {
+            return Step::Rest;
+        }
+        if around.full {
+            return Step::Soon;
+        }
+        let Some(read) = read else { return Step::Read };
+        below_floor(known, case, read, around.me, around.leavers, self.policy.min_human_admins)
+            .map_or(Step::Go, Step::BelowFloor)
+    }
+
+    /// Adds the lists that prove what was attempted, unless more leaves from them soon.
+    fn add_due_proofs(&self, now: Timestamp, order: &[CaseId], busy: &BTreeSet<ListId>, reads: &mut Reads) {
+        for case in order.iter().map(|id| &self.cases[id]) {
+            for known in &case.revocations {
+                let (Some(list), Progress::Attempted { answered, due }) = (known.list(), known.progress) else {
                     continue;
                 };
-                let patient = answered.saturating_add(timing.proof_patience).unwrap_or(Timestamp::MAX);
+                let patient = answered.saturating_add(self.policy.timing.proof_patience).unwrap_or(Timestamp::MAX);
                 if due <= now && (!busy.contains(&list) || patient <= now) {
-                    reads.insert(list, (revocation.grant.parent.name().to_owned(), case.urgent));
+                    reads.insert(list, (known.grant.parent.name().to_owned(), case.urgent));
                 }
             }
         }
-        reads.retain(|list, _| {
-            !self.reading.contains(list) && self.list_failures.get(list).is_none_or(|(_, due)| *due <= now)
-        });
+    }
+
+    fn ask_for(&mut self, now: Timestamp, mut reads: Reads) {
+        reads.retain(|list, _| !self.reading.contains(list) && !self.is_put_off(now, *list));
         if !reads.is_empty() {
             self.reading.extend(reads.keys().copied());
             let urgent = reads.values().any(|(_, urgent)| *urgent);
@@ -267,17 +301,17 @@ impl Engine {
         }
     }
 
+    /// Whether a list could not be read lately.
+    fn is_put_off(&self, now: Timestamp, list: ListId) -> bool {
+        self.list_failures.get(&list).is_some_and(|(_, due)| *due > now)
+    }
+
     fn failures(&self, candidate: &Candidate) -> u32 {
         let mut revocations = self.cases[&candidate.case].revocations.iter();
         revocations.find(|known| known.grant.id == candidate.grant).map_or(0, |known| known.failures)
     }
 
-    pub(super) fn apply_floors(
-        &mut self,
-        now: Timestamp,
-        id: CaseId,
-        floors: Vec<(crate::model::GrantId, Option<String>)>,
-    ) {
+    pub(super) fn apply_floors(&mut self, now: Timestamp, id: CaseId, floors: Vec<(GrantId, Option<String>)>) {
         let recheck = now.saturating_add(self.policy.timing.hold_recheck).unwrap_or(Timestamp::MAX);
         for (grant, held) in floors {
             let case = self.cases.get_mut(&id).expect("the case was looked at above");

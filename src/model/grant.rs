@@ -187,3 +187,10 @@ pub struct Grant {
     #[serde(default, skip_serializing_if = "Granted::is_unknown")]
     pub granted: Granted,
 }
+
+impl Grant {
+    /// Whether the person stands in a team's list only because of an app.
+    pub fn is_of_collaborator(&self) -> bool {
+        self.surface == Surface::TeamMembership && self.before == "collaborator"
+    }
+}
