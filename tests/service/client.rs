@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use heroku_deprovisioner::clock;
 use heroku_deprovisioner::engine::budget::{Assumed, Lane};
 use heroku_deprovisioner::heroku::{AccountStopped, CallError, Client, Gate, Scope, Settings, Token};
 use heroku_deprovisioner::model::world::{Entries, ListId, ListRead, Unread, Wanted};
@@ -53,6 +54,24 @@ async fn a_team_that_has_no_invitations_is_read_by_its_admin() {
         assert!(read.is_usable());
         assert!(matches!(read.entries, Entries::Team { invitations: None, .. }), "{:?}", read.entries);
     }
+}
+
+/// The path of the invitations holds the team's name, which may be another one since it was read.
+#[tokio::test]
+async fn the_invitations_of_a_team_that_was_renamed_are_read_by_its_new_name() {
+    let world = World::new(1)
+        .with_token(TOKEN, BOT)
+        .with_team("payments")
+        .with_member("payments", BOT, "admin")
+        .with_invitation("payments", PRIYA, "member");
+    let team = ListId::Team(world.team("payments").unwrap().id);
+    let (simulator, client) = client(world, json!([])).await;
+    let renamed = serde_json::from_value(json!({"rename_team": {"team": "payments", "to": "payouts"}})).unwrap();
+    simulator.with_world(|world| world.happen(&renamed, clock::now())).unwrap();
+    let asked = BTreeMap::from([(team, "payments".to_owned())]);
+    let read = client.read_lists(&asked, Lane::Urgent).await.unwrap().remove(&team).unwrap().unwrap();
+    let Entries::Team { invitations: Some(invitations), .. } = read.entries else { panic!("{:?}", read.entries) };
+    assert_eq!(invitations.iter().map(|it| it.user.email.expose()).collect::<Vec<_>>(), [PRIYA]);
 }
 
 /// Ordinary work leaves a reserve alone, which takes minutes to come back after a 429 unless Heroku says otherwise.
