@@ -69,7 +69,7 @@ impl Role {
 pub struct KafkaStatus {
     /// The intake's consumers are in their groups.
     pub intake_joined: bool,
-    /// Offset up to which events are accepted; absent = this instance is not the worker.
+    /// Offset up to which events are accepted; absent = this instance is not the worker, or has not committed it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<i64>,
 }
