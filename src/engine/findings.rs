@@ -411,7 +411,9 @@ fn leave_what_is_not_shown(case: &mut Case, policy: &Policy, scan: &Scan) {
 
 /// Heroku may take whoever leaves an enterprise account out of its teams: not out of one that only observes.
 fn leave_enterprises_of_observed_teams(case: &mut Case, scan: &Scan) {
-    let of_enterprise = |team: TeamId| scan.enterprise_teams.iter().any(|known| known.id == team);
+    // Without the list of its teams, each may be one.
+    let teams = &scan.enterprise_teams;
+    let of_enterprise = |team: TeamId| teams.is_empty() || teams.iter().any(|known| known.id == team);
     let observed = |known: &Revocation| {
         known.grant.surface == Surface::TeamMembership
             && known.reason.as_deref() == Some(IN_OBSERVED_TEAM)

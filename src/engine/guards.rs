@@ -26,6 +26,10 @@ fn is_counted(now: Timestamp, begun: Timestamp) -> bool {
 /// The role that may manage a team's people.
 const ADMIN: &str = "admin";
 
+/// A role that Heroku's schema names for a team and nothing describes: taken for an admin's in whoever leaves, and for
+/// nobody's in whoever stays.
+const OWNER: &str = "owner";
+
 /// Everybody whose departure is under way: they do not count as admins that a team keeps.
 #[derive(Debug, Default)]
 pub(super) struct Leavers {
@@ -77,7 +81,8 @@ pub(super) fn below_floor(
 fn is_admin(read: &ListRead, is_person: impl Fn(&User) -> bool) -> bool {
     match &read.entries {
         Entries::Team { members, .. } => {
-            members.iter().any(|member| member.role.as_deref() == Some(ADMIN) && is_person(&member.user))
+            let manages = |member: &&Member| matches!(member.role.as_deref(), Some(ADMIN | OWNER));
+            members.iter().filter(manages).any(|member| is_person(&member.user))
         }
         Entries::App(_) | Entries::Space(_) | Entries::Enterprise(_) => false,
     }

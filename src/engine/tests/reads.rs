@@ -137,3 +137,16 @@ fn what_was_not_sent_keeps_its_place() {
         assert!(kinds[0] == kinds[1] && kinds[1] != kinds[2], "{reply:?}: {:?}", story.heroku.removals);
     }
 }
+
+/// What an owner of a team may do, Heroku does not say.
+#[test]
+fn an_owner_leaves_a_team_only_if_it_keeps_an_admin() {
+    let mut story = Story::new(policy());
+    story.heroku.members.insert(1, vec![(ME, "admin"), (1, "owner"), (2, "owner")]);
+    story.leaves(1);
+    story.passes(minutes(10));
+    assert_eq!(story.reasons(), [HoldReason::LastHumanAdmin].into());
+    story.heroku.members.get_mut(&1).unwrap().push((9, "admin"));
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
