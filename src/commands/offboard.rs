@@ -23,7 +23,7 @@ use crate::cli::OffboardArgs;
 use crate::clock;
 use crate::config::{Config, Environment};
 use crate::engine::case::case_id;
-use crate::engine::record::{StateRecord, Windows};
+use crate::engine::rehearsal::Lately;
 use crate::exit::Exit;
 use crate::kafka::{self, Follower, Since};
 use crate::model::event::PersonEvent;
@@ -79,20 +79,20 @@ pub fn run(
 /// The plan as a page. A plan that cannot be had stops no order: the service sees for itself.
 fn show_plan(config: &Config, topics: &OwnTopics, event: &PersonEvent, now: Timestamp) -> anyhow::Result<String> {
     let mut notes = Vec::new();
-    let windows = match topics.state() {
-        Ok(state) => state.into_iter().find_map(windows).unwrap_or_default(),
+    let lately = match topics.state() {
+        Ok(state) => Lately::of(state),
         // Where Kafka does not answer, nothing can be ordered either.
         Err(why) if Exit::of(&why) == Exit::Unreachable => return Err(why),
         Err(why) => {
-            notes.push(format!("The caps on people per hour and day are not in this plan: {why:#}."));
-            Windows::default()
+            notes.push(format!("The caps, a pause and the circuit are not in this plan: {why:#}."));
+            Lately::default()
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let plan = runtime.block_on(async {
         let access = Access::gain(config, Ambient::Refused).await?;
         notes.extend(access.mistaken(config).map(|what| format!("Note: {what}.")));
-        foresee(config, &access, vec![event.clone()], windows, now).await
+        foresee(config, &access, vec![event.clone()], lately, now).await
     });
     match plan {
         Ok(plan) => {
@@ -108,18 +108,6 @@ fn show_plan(config: &Config, topics: &OwnTopics, event: &PersonEvent, now: Time
             }
             Ok(page)
         }
-    }
-}
-
-fn windows(record: StateRecord) -> Option<Windows> {
-    match record {
-        StateRecord::Windows(windows) => Some(windows),
-        StateRecord::Person(_)
-        | StateRecord::Alias(..)
-        | StateRecord::Case(_)
-        | StateRecord::Digest(_)
-        | StateRecord::Circuit(_)
-        | StateRecord::Orders(_) => None,
     }
 }
 

@@ -15,8 +15,7 @@ use crate::clock;
 use crate::config::{Config, Environment};
 use crate::engine::budget::Lane;
 use crate::engine::coverage::coverage;
-use crate::engine::record::Windows;
-use crate::engine::rehearsal::Rehearsal;
+use crate::engine::rehearsal::{Lately, Rehearsal};
 use crate::exit::Exit;
 use crate::kafka::TopicNames;
 use crate::model::Email;
@@ -43,8 +42,8 @@ pub fn run(
     }
     let (config, mut notes) = configuration(file, environment, &addresses)?;
     notes.push(
-        "The people whose removal began lately are not known here; the caps on people per hour and day may hold \
-         more than this shows."
+        "Whose removal began lately is not known here, nor a pause; the caps on people per hour and day may hold more \
+         than this shows."
             .to_owned(),
     );
     let now = clock::now();
@@ -53,7 +52,7 @@ pub fn run(
     let plan = runtime.block_on(async {
         let access = Access::gain(&config, Ambient::Allowed(environment)).await?;
         notes.extend(access.mistaken(&config).map(|what| format!("Note: {what}; the service would refuse to start.")));
-        foresee(&config, &access, orders, Windows::default(), now).await
+        foresee(&config, &access, orders, Lately::default(), now).await
     })?;
     let plan = Plan { notes, ..plan };
     if args.json {
@@ -69,7 +68,7 @@ pub(super) async fn foresee(
     config: &Config,
     access: &Access,
     orders: Vec<PersonEvent>,
-    windows: Windows,
+    lately: Lately,
     now: Timestamp,
 ) -> anyhow::Result<Plan> {
     let policy = service::policy(config);
@@ -77,7 +76,7 @@ pub(super) async fn foresee(
     let addresses: Vec<Email> =
         orders.iter().flat_map(|order| &order.subject.emails).map(|address| address.value.clone()).collect();
     let events = orders.into_iter().map(|order| order::rehearsed(order, &requests, now)).collect();
-    let rehearsal = Rehearsal::begin(policy.clone(), access.account.clone(), windows, events, now);
+    let rehearsal = Rehearsal::begin(policy.clone(), access.account.clone(), lately, events, now);
     let scan = match rehearsal.wanted() {
         Some(wanted) => Some(access.client.scan(wanted, &service::scope(config), Lane::Urgent).await.map_err(failure)?),
         None => None,

@@ -13,6 +13,9 @@ use crate::model::outcome::{GuardVerdict, HoldReason};
 use crate::model::world::{Account, Entries, ListRead, Member, User};
 use crate::model::{AccountId, AddressRules, CaseId, Email, GrantId, PersonId, Surface};
 
+/// So many of the grants that nobody has approved are named.
+const NAMED: usize = 5;
+
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// So many people of a team may go within a day, however small it is.
@@ -105,9 +108,14 @@ impl Engine {
             return Some((HoldReason::Paused, format!("stopped by {}: {}", pause.by, pause.why)));
         }
         let unapproved = case.unapproved();
-        if let Some(grant) = unapproved.first() {
-            let (count, parent) = (unapproved.len(), grant.parent.name());
-            return Some((HoldReason::PlanChanged, format!("{count} grants more than approved, {parent} among them")));
+        if !unapproved.is_empty() {
+            let named = unapproved
+                .iter()
+                .take(NAMED)
+                .map(|grant| format!("{} of {}", grant.surface.as_str(), grant.parent.name()));
+            let (count, named) = (unapproved.len(), named.collect::<Vec<_>>().join(", "));
+            let rest = if count > NAMED { " and others" } else { "" };
+            return Some((HoldReason::PlanChanged, format!("{count} more than approved: {named}{rest}")));
         }
         if !case.started()
             && case.approval.is_none()

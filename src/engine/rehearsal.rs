@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::case::case_id;
+use super::circuit::Circuit;
 use super::closing::{access_after, follow_ups, residuals, waits_for};
 use super::guards::below_floor;
 use super::policy::Policy;
-use super::record::Windows;
+use super::record::{Orders, StateRecord, Windows};
 use super::revocation::{Progress, Revocation};
 use super::{Effect, Engine, Input};
 use crate::model::event::Normalised;
@@ -25,6 +26,30 @@ pub struct Rehearsal {
     cases: Vec<CaseId>,
     wanted: Option<Wanted>,
     closed: Vec<OutcomeRecord>,
+}
+
+/// What the service remembers that stops everybody, or whoever comes next.
+#[derive(Debug, Default)]
+pub struct Lately {
+    windows: Windows,
+    circuit: Circuit,
+    orders: Orders,
+}
+
+impl Lately {
+    /// Finds it among the records of the state.
+    pub fn of(state: impl IntoIterator<Item = StateRecord>) -> Self {
+        let mut lately = Self::default();
+        for record in state {
+            match record {
+                StateRecord::Windows(windows) => lately.windows = windows,
+                StateRecord::Circuit(circuit) => lately.circuit = circuit,
+                StateRecord::Orders(orders) => lately.orders = orders,
+                StateRecord::Person(_) | StateRecord::Alias(..) | StateRecord::Case(_) | StateRecord::Digest(_) => {}
+            }
+        }
+        lately
+    }
 }
 
 /// What an offboarding would come to.
@@ -49,11 +74,11 @@ pub struct Rehearsed {
 }
 
 impl Rehearsal {
-    /// Tells the engine of the offboardings. `windows` holds the people whose removal began lately, for the caps.
+    /// Tells the engine of the offboardings. `lately` is what the service remembers that may stop them.
     /// Single teams observe as configured; the installation is taken to enforce, else there is nothing to foresee.
-    pub fn begin(policy: Policy, me: Account, windows: Windows, events: Vec<Normalised>, now: Timestamp) -> Self {
+    pub fn begin(policy: Policy, me: Account, lately: Lately, events: Vec<Normalised>, now: Timestamp) -> Self {
         let mut engine = Engine::new(Policy { mode: Mode::Enforce, ..policy }, ExecutedBy::default());
-        engine.windows = windows;
+        (engine.windows, engine.circuit, engine.orders) = (lately.windows, lately.circuit, lately.orders);
         engine.handle(now, Input::Account(me));
         let cases = events.iter().map(|event| case_id(&event.event.source)).collect();
         for event in events {

@@ -101,6 +101,8 @@ async fn a_paused_case_waits_and_a_cancelled_one_ends() {
     let said = office.desk.run(&["cases", "retry", &case[..8], "--reason", "x"]).await;
     assert_eq!(said.code, 2, "{said:?}");
     assert!(said.err.contains("has ended (cancelled)"), "{}", said.err);
+    let said = office.desk.run(&["offboard", PRIYA, "--yes", "--reason", "HR-8"]).await;
+    assert!(said.out.contains("paused"), "the plan names what would stop it: {said:?}");
     assert_eq!(office.desk.changes_asked_for(), Vec::<String>::new());
     office.close().await;
 }
