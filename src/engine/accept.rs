@@ -104,7 +104,7 @@ impl Engine {
     fn leaves_undated(&mut self, it: &Arrival<'_>) {
         self.drop_noted_days(it.person, it.normalised);
         let mut undated = self.movable_cases_of(it.person, it.normalised);
-        undated.retain(|id| !self.dates_anew(it.now, *id, it.normalised, None));
+        undated.retain(|id| !self.replace_day(it.now, *id, it.normalised, None));
         if !self.join(it.person, it.normalised, None) {
             self.open(it, it.normalised.origin.received_at);
             undated.push(it.id);
@@ -165,7 +165,7 @@ impl Engine {
         let movable = self.movable_cases_of(person, normalised);
         self.join(person, normalised, Some(at));
         for open in movable {
-            self.dates_anew(now, open, normalised, Some(at));
+            self.replace_day(now, open, normalised, Some(at));
         }
     }
 
@@ -194,16 +194,16 @@ impl Engine {
     }
 
     /// The source takes its word about the day back, and may give a new one. `false` = no source knows a day now.
-    fn dates_anew(&mut self, now: Timestamp, id: CaseId, normalised: &Normalised, at: Option<Timestamp>) -> bool {
+    fn replace_day(&mut self, now: Timestamp, id: CaseId, normalised: &Normalised, at: Option<Timestamp>) -> bool {
         let Some(case) = self.cases.get_mut(&id) else { return false };
         let stated = normalised.event.occurred_at;
         case.dates.remove(&source_of(normalised));
         case.dates.extend(at.map(|at| (source_of(normalised), Dated { at, stated, counts: true })));
-        self.goes_by_its_dates(now, id)
+        self.settle_day(now, id)
     }
 
     /// The earliest day counts that a source has set which may; without any, the earliest that was noted.
-    fn goes_by_its_dates(&mut self, now: Timestamp, id: CaseId) -> bool {
+    fn settle_day(&mut self, now: Timestamp, id: CaseId) -> bool {
         let Some(case) = self.cases.get_mut(&id) else { return false };
         if case.dates.values().all(|date| !date.counts) {
             case.dates.values_mut().for_each(|date| date.counts = true);
@@ -213,7 +213,7 @@ impl Engine {
             if at > now {
                 self.put_off(now, id, at);
             } else {
-                self.takes_effect(id, at);
+                self.set_day(id, at);
             }
         }
         self.touch_case(id);
@@ -229,13 +229,13 @@ impl Engine {
             case.parked = None;
         }
         case.ordinal = case.ordinal.saturating_add(1);
-        self.takes_effect(id, at);
+        self.set_day(id, at);
         self.review_holds(now, id);
         self.tell_scheduled(now, id);
     }
 
     /// The promise follows the day, also for a case that waits for something else meanwhile.
-    fn takes_effect(&mut self, id: CaseId, at: Timestamp) {
+    fn set_day(&mut self, id: CaseId, at: Timestamp) {
         let (normal, urgent) = (self.policy.deadline, self.policy.deadline_urgent);
         let Some(case) = self.cases.get_mut(&id) else { return };
         let allowed = if case.urgent { urgent } else { normal };
@@ -257,7 +257,7 @@ impl Engine {
                 case.phase = Phase::Scanning { due: now };
             }
             if case.effective_at > now {
-                self.takes_effect(id, at);
+                self.set_day(id, at);
             }
         }
     }
@@ -325,7 +325,7 @@ impl Engine {
             self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
             return;
         }
-        if self.refuses(now, id) {
+        if self.refuse_if_untouchable(now, id) {
             return;
         }
         // Also of somebody whose address is learned later.
@@ -357,7 +357,7 @@ impl Engine {
     }
 
     /// Ends the case of somebody whose address alone says that they are never removed.
-    pub(super) fn refuses(&mut self, now: Timestamp, id: CaseId) -> bool {
+    pub(super) fn refuse_if_untouchable(&mut self, now: Timestamp, id: CaseId) -> bool {
         let Some(summary) = self.names_untouchable(id) else { return false };
         self.close(now, id, CaseResult::Refused, AccessAfter::Unknown, summary);
         true
@@ -394,7 +394,7 @@ impl Engine {
                     self.park(now, id, HoldReason::AccountChanged, detail);
                     continue;
                 }
-            } else if self.refuses(now, id) {
+            } else if self.refuse_if_untouchable(now, id) {
                 continue;
             }
             // A scan that is under way does not look for the new name.
@@ -493,7 +493,7 @@ impl Engine {
         if at < case.stated_at {
             // Somebody says later that the person leaves; then their day counts, not that of whom this contradicts.
             case.dates.retain(|_, date| date.stated > at);
-            if !self.goes_by_its_dates(now, id) {
+            if !self.settle_day(now, id) {
                 self.park(now, id, HoldReason::UnknownDate, "whoever named a day has taken it back");
             }
             return;

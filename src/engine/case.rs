@@ -47,11 +47,11 @@ pub struct Case {
     pub dates: BTreeMap<String, Dated>,
     /// When the intake read it.
     pub received_at: Timestamp,
-    /// The promise.
+    /// By when everything should be gone and proven.
     pub deadline: Timestamp,
     /// Whether the deadline was missed and said so.
     pub overdue: bool,
-    /// Passes the queue.
+    /// Jumps the queue.
     pub urgent: bool,
     /// A test event: planned, never acted on.
     pub synthetic: bool,

@@ -278,7 +278,7 @@ impl Engine {
             self.tell_revoked(now, id, grant);
         }
         for grant in came_to_nothing {
-            self.went(now, grant, true);
+            self.note_result(now, grant, true);
         }
     }
 
@@ -345,7 +345,7 @@ impl Engine {
         revocation.on_answer(now, answer, if overdue { timing.overdue_retry } else { timing.removal_retry });
         self.touch_case(id);
         if let Some(failed) = failure {
-            self.went(now, grant, failed);
+            self.note_result(now, grant, failed);
         }
     }
 }

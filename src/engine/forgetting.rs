@@ -15,7 +15,7 @@ pub(super) const PERSON_KEPT: SignedDuration = SignedDuration::from_hours(400 * 
 const AT_ONCE: usize = 100;
 
 impl Engine {
-    /// Nobody of whom there is a case, or was one lately.
+    /// Forgets people of whom there is no case, and was none lately.
     pub(super) fn forget_people(&mut self, now: Timestamp) {
         let of_cases = self.cases.values().map(|case| case.person);
         let of_digests = self.digests.values().map(|digest| digest.person);

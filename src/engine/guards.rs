@@ -162,7 +162,7 @@ impl Engine {
     }
 
     /// Counts somebody whose first removal is intended.
-    pub(super) fn begins(&mut self, now: Timestamp, id: CaseId) {
+    pub(super) fn count_begun(&mut self, now: Timestamp, id: CaseId) {
         let Some(case) = self.cases.get(&id) else { return };
         let before = self.windows.clone();
         if !self.windows.begun.get(&case.person).is_some_and(|begun| is_counted(now, begun.at)) {
@@ -214,7 +214,7 @@ impl Engine {
     }
 
     /// Takes how a removal went, for the circuit.
-    pub(super) fn went(&mut self, now: Timestamp, grant: GrantId, failed: bool) {
+    pub(super) fn note_result(&mut self, now: Timestamp, grant: GrantId, failed: bool) {
         if self.circuit.note(now, grant, failed, self.policy.timing.circuit_probe) {
             self.touch_circuit();
         }

@@ -101,7 +101,7 @@ impl Person {
         left.flatten().or_else(newest)
     }
 
-    pub(super) fn is_spoken_of(&mut self, at: Timestamp) {
+    pub(super) fn note_mention(&mut self, at: Timestamp) {
         let known = self.spoken_of.unwrap_or(SpokenOf { first: at, last: at });
         self.spoken_of = Some(SpokenOf { first: known.first.min(at), last: known.last.max(at) });
     }
@@ -216,37 +216,8 @@ impl Identities {
                 self.learn_alias(alias, id, &mut found);
             }
         }
-        let alike = |them: &Self, owner: PersonId| {
-            let same = |key| them.may_be_same(owner, key);
-            if late { them.people[&id].subject_keys.iter().all(same) } else { same(key) }
-        };
-        company.retain(|email| {
-            match self.owner(email, rules) {
-                Some(owner) if owner != id && !alike(self, owner) => {
-                    if event.synthetic || self.is_old_news(id, owner, email, event, rules) {
-                        found.disputed = true;
-                        return false;
-                    }
-                    // Recycled: the source calls two people by this address, so it is the newer one's now.
-                    self.loses(owner, email, event.occurred_at, rules, &mut found);
-                    self.learn_alias(address_alias(&rules.canonical(email)), id, &mut found);
-                }
-                Some(_) => {}
-                None => self.learn_alias(address_alias(&rules.canonical(email)), id, &mut found),
-            }
-            true
-        });
-
-        if !event.synthetic {
-            for email in &company {
-                self.merge_owner(email, id, rules, &mut found);
-            }
-        }
-        // What is still somebody else's stays theirs: nothing says that the two are one.
+        self.claim(id, late, &mut company, event, rules, &mut found);
         let is_theirs = |them: &Self, email: &Email| them.owner(email, rules).is_none_or(|owner| owner == id);
-        let named = company.len();
-        company.retain(|email| is_theirs(self, email));
-        found.disputed |= company.len() < named;
         let former =
             former.filter(|email| !rules.holds(&self.people[&id].lost_addresses, email) && is_theirs(self, email));
         if let Some(email) = former.as_ref().filter(|email| self.owner(email, rules).is_none()) {
@@ -260,7 +231,7 @@ impl Identities {
         }
         let person = self.people.get_mut(&id).expect("inserted above");
         if !event.synthetic {
-            person.is_spoken_of(event.occurred_at);
+            person.note_mention(event.occurred_at);
             person.until.retain(|email, until| event.occurred_at <= *until || !company.contains(email));
             if let Some(change) = change.filter(|change| change.from != change.to && former.is_some()) {
                 let until = person.until.entry(change.from.clone()).or_insert(event.occurred_at);
@@ -277,9 +248,52 @@ impl Identities {
             if person.events.len() > EVENTS_REMEMBERED {
                 person.events.pop_front();
             }
-            person.is_said(event, effective, &mut found);
+            person.take_statement(event, effective, &mut found);
         }
         found
+    }
+
+    /// Gives the person the addresses that the event names, and keeps in `company` those that are theirs now. From
+    /// somebody `late`, whose key has a newer one, only people whom no source tells apart from them may be taken for one.
+    fn claim(
+        &mut self,
+        id: PersonId,
+        late: bool,
+        company: &mut Vec<Email>,
+        event: &PersonEvent,
+        rules: &AddressRules,
+        found: &mut Recognised,
+    ) {
+        let key = &event.subject.person_key;
+        let alike = |them: &Self, owner: PersonId| {
+            let same = |key| them.may_be_same(owner, key);
+            if late { them.people[&id].subject_keys.iter().all(same) } else { same(key) }
+        };
+        company.retain(|email| {
+            match self.owner(email, rules) {
+                Some(owner) if owner != id && !alike(self, owner) => {
+                    if event.synthetic || self.is_old_news(id, owner, email, event, rules) {
+                        found.disputed = true;
+                        return false;
+                    }
+                    // Recycled: the source calls two people by this address, so it is the newer one's now.
+                    self.loses(owner, email, event.occurred_at, rules, found);
+                    self.learn_alias(address_alias(&rules.canonical(email)), id, found);
+                }
+                Some(_) => {}
+                None => self.learn_alias(address_alias(&rules.canonical(email)), id, found),
+            }
+            true
+        });
+        if !event.synthetic {
+            for email in &*company {
+                self.merge_owner(email, id, rules, found);
+            }
+        }
+        // What is still somebody else's stays theirs: nothing says that the two are one.
+        let named = company.len();
+        company.retain(|email| self.owner(email, rules).is_none_or(|owner| owner == id));
+        found.disputed |= company.len() < named;
     }
 
     /// Whose address it is. A name that was learned by a rule that holds no more leads nowhere.

@@ -46,7 +46,7 @@ impl Person {
         self.subject_keys.extend(other.subject_keys);
         self.former_keys.extend(other.former_keys);
         for at in other.spoken_of.iter().flat_map(|spoken_of| [spoken_of.first, spoken_of.last]) {
-            self.is_spoken_of(at);
+            self.note_mention(at);
         }
         self.addresses.extend(other.addresses);
         self.lost_addresses.extend(other.lost_addresses);

@@ -127,7 +127,7 @@ impl Engine {
             self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &format!("Cancelled: {why}."));
         } else if nowhere {
             self.park(now, id, HoldReason::UnresolvedPerson, "no address of this person is known any more");
-        } else if !self.refuses(now, id)
+        } else if !self.refuse_if_untouchable(now, id)
             && let Some(day) = day
         {
             self.put_off(now, id, day);

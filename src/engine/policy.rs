@@ -44,7 +44,7 @@ pub struct Policy {
     pub max_open_cases: usize,
     /// Human admins that every team keeps.
     pub min_human_admins: u32,
-    /// Whether an enterprise account is configured, so that its team list says which teams to expect.
+    /// The configured enterprise account, whose list of teams says which to expect.
     pub enterprise_account: Option<String>,
     /// Names of teams expected besides.
     pub expected_teams: Vec<String>,
@@ -89,7 +89,7 @@ pub enum OnSuspended {
     Remove,
 }
 
-/// Waits. The defaults are those of production; tests and the demo shorten them.
+/// How long things wait, and how often they are tried. The defaults are those of production; tests and the demo shorten them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// How old the parent list of a removal may be.

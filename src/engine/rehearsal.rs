@@ -144,7 +144,7 @@ impl Rehearsal {
             }
             match self.engine.stopped_by(now, *id) {
                 Some(stopped) => self.engine.limit(now, *id, Some(stopped)),
-                None => self.engine.begins(now, *id),
+                None => self.engine.count_begun(now, *id),
             }
         }
     }

@@ -147,7 +147,7 @@ impl Person {
     }
 
     /// Takes in a statement that was not heard before.
-    pub(super) fn is_said(&mut self, event: &PersonEvent, effective: Option<Timestamp>, found: &mut Recognised) {
+    pub(super) fn take_statement(&mut self, event: &PersonEvent, effective: Option<Timestamp>, found: &mut Recognised) {
         // A change of names says nothing about staying or leaving, so it makes no such statement old.
         let of_names = match event.action {
             Action::IdentityUpdate => true,

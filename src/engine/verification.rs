@@ -124,7 +124,7 @@ impl Engine {
         }
     }
 
-    /// Who is back has access rightly; of whom a case is open, that case tells.
+    /// Whoever is back has access rightly; of somebody with an open case, that case tells.
     fn needs_no_look(&self, now: Timestamp, person: PersonId, watch: &Watch) -> bool {
         let known = self.identities.people.get(&person);
         let stays = known.is_none_or(|known| watch.founded.refuted(known, now).is_some());
@@ -174,7 +174,7 @@ impl Engine {
         self.cases.insert(id, case);
         self.touch_case(id);
         self.tell_opened(now, id);
-        self.refuses(now, id);
+        self.refuse_if_untouchable(now, id);
         Some(id)
     }
 

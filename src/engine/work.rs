@@ -124,7 +124,7 @@ impl Engine {
             let intent = IntentId(computed(&["intent", &candidate.grant.to_string(), &format!("{ordinal:?}")]));
             revocation.intend(intent, now, grants);
             self.in_flight.insert(intent, (candidate.case, candidate.grant));
-            self.begins(now, candidate.case);
+            self.count_begun(now, candidate.case);
             self.touch_case(candidate.case);
             self.note("intent");
             self.effects.push(Effect::Remove {
