@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::Engine;
-use super::case::Case;
+use super::case::{Case, Phase};
 use crate::model::CaseId;
 use crate::model::outcome::{Decision, HoldReason, Mode};
 
@@ -31,7 +31,6 @@ impl Engine {
             held.extend(crowd.into_iter().filter(|case| case.barred.is_none()).map(|case| (case.id, why.clone())));
         }
         for (id, why) in held {
-            self.verdict(now, id, HoldReason::LimitReached, true, why.clone());
             self.bar(now, id, HoldReason::LimitReached, &why);
         }
     }
@@ -42,6 +41,7 @@ fn waits_to_begin(case: &Case) -> bool {
     let goes = |decision| decision == Decision::Revoke;
     case.mode == Some(Mode::Enforce)
         && case.parked.is_none()
+        && !matches!(case.phase, Phase::Scheduled { .. })
         && case.approval.is_none()
         && case.cancelled_by.is_none()
         && !case.started()
