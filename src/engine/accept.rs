@@ -148,7 +148,7 @@ impl Engine {
     /// it anew is believed.
     fn is_ordered_off(&self, person: PersonId, at: Timestamp, stated: Timestamp) -> bool {
         let of_person = self.digests.values().filter(|digest| digest.person == person);
-        of_person.filter(|digest| digest.closed_at >= stated).any(|digest| digest.ordered_off.contains(&at))
+        of_person.filter_map(|digest| digest.ordered_off.get(&at)).any(|ordered| *ordered >= stated)
     }
 
     /// A departure ahead. The source that spoke first may move its date until something was removed; what others say
@@ -228,8 +228,13 @@ impl Engine {
             case.phase = Phase::Scheduled { due: at };
             case.parked = None;
         }
+        // Who was one of a crowd today may be alone on that day.
+        let crowd = case.barred.take_if(|(reason, _)| *reason == HoldReason::LimitReached);
         case.ordinal = case.ordinal.saturating_add(1);
         self.set_day(id, at);
+        if crowd.is_some() {
+            self.verdict(now, id, HoldReason::LimitReached, false, "its day was put off".to_owned());
+        }
         self.review_holds(now, id);
         self.tell_scheduled(now, id);
     }
@@ -280,7 +285,7 @@ impl Engine {
         !event.synthetic && self.policy.source_mode(&origin.source) == Mode::Enforce
     }
 
-    fn case_acts(&self, case: &Case) -> bool {
+    pub(super) fn case_acts(&self, case: &Case) -> bool {
         let mode = case.mode.unwrap_or_else(|| self.policy.source_mode(&case.cause.source));
         !case.synthetic && mode == Mode::Enforce
     }

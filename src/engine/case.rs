@@ -97,9 +97,18 @@ pub struct Case {
     /// Set by a newer statement to the contrary: nothing more is started, and the case ends as cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<SourceRef>,
-    /// Who ordered its end, and why; absent where a statement ends it.
+    /// The order to end it; absent where a statement ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_by: Option<String>,
+    pub ended_by: Option<Ended>,
+}
+
+/// Somebody ordered the end of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When, by the clock of the worker that took the order.
+    pub at: Timestamp,
+    /// Who claims to have given it, and why.
+    pub by: String,
 }
 
 /// A day that a source names for a departure.
@@ -156,9 +165,9 @@ pub struct Digest {
     /// Why it was opened, as long as a plan of it may still be enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<Box<Founded>>,
-    /// The days of a departure that somebody ordered not to be carried out.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub ordered_off: BTreeSet<Timestamp>,
+    /// The days of a departure that somebody ordered not to be carried out, and when they did.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ordered_off: BTreeMap<Timestamp, Timestamp>,
     /// What is looked for again, as long as a look is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Box<Watch>>,

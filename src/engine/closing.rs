@@ -1,6 +1,6 @@
 //! What is told: the progress of a case, each grant proven gone, and the one terminal record.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -128,7 +128,7 @@ impl Engine {
                 let gone = count(case, Settled::Revoked);
                 let why = case.ended_by.as_ref().map_or_else(
                     || "a newer statement says that the person stays".to_owned(),
-                    |by| format!("ordered by {by}"),
+                    |ended| format!("ordered by {}", ended.by),
                 );
                 let summary =
                     format!("Cancelled in the middle: {why}; {} removed before are not given back.", grants(gone));
@@ -207,7 +207,7 @@ impl Engine {
                 stated_at: Some(case.stated_at),
                 watch: Watch::over(&case, result, now),
                 planned: (leaves_plan(&case, result) && !case.synthetic).then(|| Box::new(Founded::of(&case))),
-                ordered_off: ordered_off(&case),
+                ordered_off: if self.case_acts(&case) { ordered_off(&case) } else { BTreeMap::new() },
             },
         );
         self.touch_case(id);
@@ -271,7 +271,7 @@ pub(super) fn waits_for(case: &Case) -> Vec<(HoldReason, String)> {
     let floors: Vec<&str> = case
         .revocations
         .iter()
-        .filter(|known| known.decision == Decision::Hold)
+        .filter(|known| known.decision == Decision::Hold && known.is_pending())
         .map(|known| known.grant.parent.name())
         .collect();
     if !floors.is_empty() {
@@ -342,10 +342,10 @@ fn leaves_plan(case: &Case, result: CaseResult) -> bool {
     }
 }
 
-/// The days of the departure that somebody ordered not to be carried out.
-fn ordered_off(case: &Case) -> BTreeSet<Timestamp> {
+/// The days of the departure that somebody ordered not to be carried out, and when they did.
+fn ordered_off(case: &Case) -> BTreeMap<Timestamp, Timestamp> {
     let days = case.dates.values().map(|date| date.at).chain([case.effective_at]);
-    if case.ended_by.is_some() { days.collect() } else { BTreeSet::new() }
+    case.ended_by.iter().flat_map(|ended| days.clone().map(|day| (day, ended.at))).collect()
 }
 
 fn is_observed(known: &Revocation) -> bool {

@@ -145,11 +145,16 @@ impl Engine {
         // A team that is unread this time was still counted when it was read.
         case.team_sizes.extend(team_sizes(&grants, scan));
         for grant in grants {
-            if case.revocations.iter().all(|known| known.grant.id != grant.id) {
-                case.revocations.push(decide(policy, &self.catalogue, mode, grant, now));
+            let known = case.revocations.iter_mut().find(|known| known.grant.id == grant.id);
+            let decided = || decide(policy, &self.catalogue, mode, grant, now);
+            match known {
+                None => case.revocations.push(decided()),
+                // What was not shown for a while is shown again.
+                Some(known) if known.reason.as_deref() == Some(NOT_VISIBLE) => *known = decided(),
+                Some(_) => {}
             }
         }
-        leave_what_is_not_shown(case, policy, scan);
+        leave_what_is_not_shown(case, policy, scan, &self.vanished);
         leave_enterprises_of_observed_teams(case, scan);
         case.phase = if case.coverage.complete {
             Phase::Working
@@ -175,6 +180,7 @@ impl Engine {
                 }
                 Ok(_) | Err(_) => {
                     if read.is_err_and(|unread| unread.why == "not_found") {
+                        self.vanished.insert(list);
                         self.look_where_it_is(now, list);
                     }
                     let failures = self.list_failures.get(&list).map_or(1, |(failures, _)| failures + 1);
@@ -189,16 +195,19 @@ impl Engine {
     /// What a list belongs to is not found: a scan tells whether it is still shown at all.
     fn look_where_it_is(&mut self, now: Timestamp, list: ListId) {
         let due = now.saturating_add(self.policy.timing.hold_recheck).unwrap_or(Timestamp::MAX);
-        let waits = |case: &&mut Case| {
-            let pending = |known: &Revocation| known.is_pending() && known.list() == Some(list);
-            matches!(case.phase, Phase::Working) && case.cancelled_by.is_none() && case.revocations.iter().any(pending)
-        };
+        let pending = |known: &Revocation| known.is_pending() && !known.is_intended() && known.list() == Some(list);
+        let waits = |case: &&mut Case| matches!(case.phase, Phase::Working) && case.revocations.iter().any(pending);
         let ids: Vec<CaseId> = self
             .cases
             .values_mut()
             .filter(waits)
             .map(|case| {
-                case.phase = Phase::Scanning { due };
+                if case.cancelled_by.is_none() {
+                    case.phase = Phase::Scanning { due };
+                } else {
+                    // Nothing waits for it any more but the end.
+                    case.revocations.iter_mut().filter(|it| pending(it)).for_each(Revocation::leave_unseen);
+                }
                 case.id
             })
             .collect();
@@ -211,6 +220,7 @@ impl Engine {
             return;
         }
         self.list_failures.remove(&list);
+        self.vanished.remove(&list);
         // One of a clock that was set back since is older than it looks.
         let known = self.lists.get(&list).filter(|known| known.began > read.began && known.began <= now).cloned();
         // A scan takes long, and may end when a younger list is known: that one counts.
@@ -246,7 +256,11 @@ impl Engine {
         let mut came_to_nothing = Vec::new();
         for index in 0..case.revocations.len() {
             let known = &mut case.revocations[index];
-            if known.list() != Some(list) || !shows(read, known.grant.surface) {
+            if known.list() != Some(list) {
+                continue;
+            }
+            if !shows(read, known.grant.surface) {
+                changed |= known.wait_for_another_list(now, timing.hold_recheck);
                 continue;
             }
             let grant = known.grant.id;
@@ -309,7 +323,11 @@ impl Engine {
             if grant.is_of_collaborator() {
                 look_for_hidden_apps(case, now);
             }
-            case.revocations.push(decide(&self.policy, &self.catalogue, Mode::Enforce, grant, now));
+            let mut decided = decide(&self.policy, &self.catalogue, Mode::Enforce, grant, now);
+            if decided.grant.surface == Surface::EnterpriseMembership && case.revocations.iter().any(is_observed) {
+                decided.leave(Decision::Keep, IN_OBSERVED_TEAM);
+            }
+            case.revocations.push(decided);
             changed = true;
         }
         changed
@@ -382,14 +400,17 @@ fn decide(policy: &Policy, catalogue: &Catalogue, mode: Mode, grant: Grant, now:
     }
 }
 
-/// An app or a space that a complete scan does not show was deleted, or moved to where we see nothing: no list will ever
-/// prove anything of it. A team may only have lost us, and counts as unread unless it is excluded.
-fn leave_what_is_not_shown(case: &mut Case, policy: &Policy, scan: &Scan) {
+/// An app or a space that a complete scan does not show, and whose own list is not found, was deleted, or moved to where
+/// we see nothing: no list will ever prove anything of it. A team may only have lost us, and counts as unread unless it is
+/// excluded.
+fn leave_what_is_not_shown(case: &mut Case, policy: &Policy, scan: &Scan, vanished: &BTreeSet<ListId>) {
     if !case.coverage.complete {
         return;
     }
     let mut unread = BTreeSet::new();
-    for known in case.revocations.iter_mut().filter(|known| known.is_pending() && !known.is_intended()) {
+    let gone = |known: &Revocation| known.list().is_some_and(|list| vanished.contains(&list));
+    let pending = case.revocations.iter_mut().filter(|known| known.is_pending() && !known.is_intended());
+    for known in pending.filter(|known| gone(known)) {
         let (shown, of_people) = match &known.grant.parent {
             Parent::Team { id, .. } => (scan.teams.iter().any(|team| team.id == *id), true),
             Parent::Enterprise { id, .. } => (scan.enterprises.iter().any(|it| it.id == *id), true),
@@ -401,7 +422,7 @@ fn leave_what_is_not_shown(case: &mut Case, policy: &Policy, scan: &Scan) {
         if !shown && of_people && !policy.excluded_teams.contains_key(name) {
             unread.insert(name.to_owned());
         } else if !shown {
-            known.leave(Decision::Report, NOT_VISIBLE);
+            known.leave_unseen();
         }
     }
     let unread = unread.into_iter().map(|name| Unread { what: format!("team {name}"), why: "not_visible".to_owned() });
@@ -411,20 +432,22 @@ fn leave_what_is_not_shown(case: &mut Case, policy: &Policy, scan: &Scan) {
 
 /// Heroku may take whoever leaves an enterprise account out of its teams: not out of one that only observes.
 fn leave_enterprises_of_observed_teams(case: &mut Case, scan: &Scan) {
-    // Without the list of its teams, each may be one.
+    // Without the list of an account's teams, each may be one.
     let teams = &scan.enterprise_teams;
-    let of_enterprise = |team: TeamId| teams.is_empty() || teams.iter().any(|known| known.id == team);
-    let observed = |known: &Revocation| {
-        known.grant.surface == Surface::TeamMembership
-            && known.reason.as_deref() == Some(IN_OBSERVED_TEAM)
-            && known.grant.parent.team().is_some_and(of_enterprise)
-    };
+    let unclear = teams.is_empty() || scan.enterprises.len() > 1;
+    let of_enterprise = |team: TeamId| unclear || teams.iter().any(|known| known.id == team);
+    let observed = |known: &Revocation| is_observed(known) && known.grant.parent.team().is_some_and(of_enterprise);
     if case.revocations.iter().any(observed) {
         let enterprises = case.revocations.iter_mut().filter(|it| it.grant.surface == Surface::EnterpriseMembership);
         enterprises
             .filter(|known| known.is_pending() && known.attempts.is_empty())
             .for_each(|known| known.leave(Decision::Keep, IN_OBSERVED_TEAM));
     }
+}
+
+/// A membership that is kept because its team observes.
+fn is_observed(known: &Revocation) -> bool {
+    known.grant.surface == Surface::TeamMembership && known.reason.as_deref() == Some(IN_OBSERVED_TEAM)
 }
 
 /// Whether the read holds the list that shows such a grant: the invitations of a team may be refused.

@@ -13,6 +13,10 @@ use crate::model::outcome::{GuardVerdict, HoldReason};
 use crate::model::world::{Account, Entries, ListRead, Member, User};
 use crate::model::{AccountId, AddressRules, CaseId, Email, GrantId, PersonId, Surface};
 
+/// What stops the work on a case, in the order in which [`Engine::stopped_by`] asks.
+pub(super) const ASKED: [HoldReason; 4] =
+    [HoldReason::Paused, HoldReason::PlanChanged, HoldReason::LimitReached, HoldReason::CircuitOpen];
+
 /// So many of the grants that nobody has approved are named.
 const NAMED: usize = 5;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::Engine;
-use super::case::{Approval, Case, Opening, Phase, case_id};
+use super::case::{Approval, Case, Ended, Opening, Phase, case_id};
 use super::plan::plan_id;
 use super::revocation::Progress;
 use crate::model::command::{Act, Command, Pause};
@@ -139,11 +139,11 @@ impl Engine {
         let stated = statement(command, "");
         case.cause.contradicted_by.push(stated.clone());
         case.cancel(stated);
-        let ended_by = format!("{}: {}", command.claimed_by, command.why);
-        case.ended_by = Some(ended_by.clone());
+        let by = format!("{}: {}", command.claimed_by, command.why);
+        case.ended_by = Some(Ended { at: now, by: by.clone() });
         self.touch_case(id);
         if !self.cases[&id].started() {
-            let summary = format!("Cancelled by {ended_by}");
+            let summary = format!("Cancelled by {by}");
             self.close(now, id, CaseResult::Cancelled, AccessAfter::Unknown, &summary);
         }
     }

@@ -48,6 +48,9 @@ pub struct Revocation {
     /// is not told twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<u32>,
+    /// Whether the apps were looked for because of which somebody stays in a team's list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub apps_sought: bool,
 }
 
 /// Where a grant stands.
@@ -94,7 +97,7 @@ pub(super) enum Seen {
     Gone(Settled),
     /// It is there although Heroku said that it is done.
     StillThere {
-        /// By an app alone, where it was by a role before.
+        /// By an app alone, as was not known before.
         as_collaborator: bool,
     },
 }
@@ -117,8 +120,34 @@ impl Revocation {
         self.progress = Progress::Settled { how: Settled::Remains, proof: None };
     }
 
+    /// Leaves it because nothing shows it any more.
+    pub(super) fn leave_unseen(&mut self) {
+        self.leave(Decision::Report, NOT_VISIBLE);
+    }
+
+    /// A list came without the part that would prove it; whether that changed anything.
+    pub(super) fn wait_for_another_list(&mut self, now: Timestamp, wait: SignedDuration) -> bool {
+        let Progress::Attempted { answered, due } = self.progress else { return false };
+        if due > now {
+            return false;
+        }
+        let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        self.progress = Progress::Attempted { answered, due };
+        true
+    }
+
     fn new(grant: Grant, decision: Decision, reason: Option<String>, progress: Progress) -> Self {
-        Self { grant, decision, reason, progress, attempts: Vec::new(), forgotten: 0, failures: 0, told: None }
+        Self {
+            grant,
+            decision,
+            reason,
+            progress,
+            attempts: Vec::new(),
+            forgotten: 0,
+            failures: 0,
+            told: None,
+            apps_sought: false,
+        }
     }
 
     /// The list that shows the grant, for those that can be removed.
@@ -237,8 +266,7 @@ impl Revocation {
                     return Seen::Noted;
                 }
                 // Heroku said that it is done, and it is not.
-                let as_collaborator = grant.is_of_collaborator() && self.grant.before != grant.before;
-                self.grant.before = grant.before;
+                let as_collaborator = grant.is_of_collaborator() && !std::mem::replace(&mut self.apps_sought, true);
                 self.waits_longer(now, timing.removal_retry, None, answered);
                 Seen::StillThere { as_collaborator }
             }

@@ -11,7 +11,7 @@ use super::case::{Case, Founded, Opening, case_id};
 use super::closing::outcome_id;
 use super::plan::{Leaver, grants_in, ownerships};
 use super::policy::OnReappeared;
-use super::revocation::Progress;
+use super::revocation::{NOT_VISIBLE, Progress};
 use crate::model::event::{Action, SourceRef};
 use crate::model::outcome::{
     AccessAfter, AccessLook, CaseResult, CoveragePart, Mode, Outcome, OutcomeKind, OutcomeRecord, PersonPart,
@@ -58,7 +58,8 @@ impl Watch {
                 stays: case
                     .revocations
                     .iter()
-                    .filter(|known| remains(known.progress))
+                    // What was not shown at the end may be shown again.
+                    .filter(|known| remains(known.progress) && known.reason.as_deref() != Some(NOT_VISIBLE))
                     .map(|known| known.grant.id)
                     .collect(),
                 founded: Founded::of(case),

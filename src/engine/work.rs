@@ -7,12 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::case::{Case, Digest, Phase};
 use super::forgetting::PERSON_KEPT;
-use super::guards::{Leavers, below_floor};
+use super::guards::{ASKED, Leavers, below_floor};
 use super::policy::IN_FLIGHT_MAX;
 use super::revocation::{Progress, Revocation};
 use super::{Candidate, Effect, Engine};
 use crate::model::ids::computed;
-use crate::model::outcome::{Decision, HoldReason};
+use crate::model::outcome::{Decision, HoldReason, Mode};
 use crate::model::world::{Account, ListId, ListRead, Reply, Wanted};
 use crate::model::{CaseId, GrantId, IntentId, Surface};
 
@@ -255,7 +255,11 @@ impl Engine {
             Progress::Attempted { .. } | Progress::Settled { .. } => return Step::Rest,
         };
         let case = around.case;
-        if around.halted || due > now || waits_for_a_role(known, case) || would_take_what_is_held(known, case) {
+        if around.halted
+            || due > now
+            || waits_for_a_role(known, case)
+            || would_take_what_is_held(known, case, self.observes_teams())
+        {
             return Step::Rest;
         }
         if around.gate.is_some_and(|gate| known.grant.surface > gate) {
@@ -301,6 +305,10 @@ impl Engine {
         }
     }
 
+    fn observes_teams(&self) -> bool {
+        self.policy.teams.values().any(|mode| *mode == Mode::Observe)
+    }
+
     /// Whether a list could not be read lately.
     fn is_put_off(&self, now: Timestamp, list: ListId) -> bool {
         self.list_failures.get(&list).is_some_and(|(_, due)| *due > now)
@@ -344,15 +352,18 @@ impl Engine {
             }
         }
         case.limited.clone_from(&stopped);
-        // A guard that another one hides has not let go.
+        // Guards are asked in order. One that comes before has let go; one behind it was not asked.
+        let guard = stopped.as_ref().map(|(guard, _)| *guard);
         let barred = case.barred.as_ref().map(|(reason, _)| *reason);
-        let held =
-            case.verdicts.iter().filter(|known| known.held && known.guard.is_passing() && Some(known.guard) != barred);
-        let held: Vec<HoldReason> = held.map(|known| known.guard).collect();
+        let passed = ASKED.into_iter().take_while(|asked| Some(*asked) != guard).filter(|asked| Some(*asked) != barred);
+        let held = |asked: &HoldReason| case.verdicts.iter().any(|known| known.held && known.guard == *asked);
+        let passed: Vec<HoldReason> = passed.filter(held).collect();
         self.touch_case(id);
-        match stopped {
-            Some((guard, figures)) => self.verdict(now, id, guard, true, figures),
-            None => held.into_iter().for_each(|guard| self.verdict(now, id, guard, false, "lets it go on".to_owned())),
+        for guard in passed {
+            self.verdict(now, id, guard, false, "lets it go on".to_owned());
+        }
+        if let Some((guard, figures)) = stopped {
+            self.verdict(now, id, guard, true, figures);
         }
     }
 
@@ -437,8 +448,12 @@ fn holds_the_gate(revocation: &Revocation) -> bool {
         && !revocation.was_answered()
 }
 
-/// Heroku may take whoever leaves an enterprise account out of its teams: not while a membership there is held.
-fn would_take_what_is_held(revocation: &Revocation, case: &Case) -> bool {
-    let held = |other: &Revocation| other.grant.surface == Surface::TeamMembership && other.decision == Decision::Hold;
-    revocation.grant.surface == Surface::EnterpriseMembership && case.revocations.iter().any(held)
+/// Heroku may take whoever leaves an enterprise account out of its teams: not while a membership there is held, or a team
+/// is unread that may be one of those that observe.
+fn would_take_what_is_held(revocation: &Revocation, case: &Case, some_observe: bool) -> bool {
+    let held = |other: &Revocation| {
+        other.grant.surface == Surface::TeamMembership && other.decision == Decision::Hold && other.is_pending()
+    };
+    let unseen = some_observe && !case.coverage.complete;
+    revocation.grant.surface == Surface::EnterpriseMembership && (unseen || case.revocations.iter().any(held))
 }

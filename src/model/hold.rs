@@ -93,11 +93,6 @@ impl HoldReason {
         }
     }
 
-    /// Whether it is looked at anew each turn, and lets go by itself or by an order that concerns everybody.
-    pub fn is_passing(self) -> bool {
-        matches!(self, Self::Paused | Self::PlanChanged | Self::LimitReached | Self::CircuitOpen)
-    }
-
     /// What lets it go on.
     pub fn remedy(self) -> &'static str {
         match self {

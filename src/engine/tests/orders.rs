@@ -289,6 +289,43 @@ fn whom_an_order_has_spared_a_repeat_does_not_remove() {
     }
 }
 
+/// An order about what only observes, or about a test, says nothing of the removal.
+#[test]
+fn an_order_about_a_test_spares_nobody() {
+    let mut story = Story::new(policy());
+    let (told, day) = (story.now, story.now + DAY);
+    let mut test = event("okta:larkspur:1", "test", email(1).expose());
+    (test.action, test.synthetic, test.occurred_at) = (Action::Schedule, true, told);
+    test.effective = Some(super::story::at(day));
+    story.hears(test);
+    story.passes(minutes(2));
+    story.ordered(Act::Cancel { cases: story.engine.cases.keys().copied().collect() });
+    story.passes(minutes(2));
+    story.tells("hr", 1, "left", Action::Schedule, Some(day), told);
+    story.passes(DAY + minutes(10));
+    assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
+}
+
+/// What is said after the order counts, although the case ends later.
+#[test]
+fn what_is_said_between_an_order_and_the_end_of_its_case_counts() {
+    let mut story = Story::new(policy());
+    let day = story.now;
+    story.tells("hr", 1, "left", Action::Deprovision, Some(day), day);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.heroku.apps.get_mut(&1).unwrap().1.push(1);
+    story.ordered(Act::Cancel { cases: story.engine.cases.keys().copied().collect() });
+    story.turn();
+    let anew = story.now;
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::Cancelled]);
+    story.tells("hr", 1, "left indeed", Action::Deprovision, Some(day), anew);
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
+}
+
 /// A pause that comes later does not let the caps go, nor does an approval the pause.
 #[test]
 fn a_record_keeps_the_figures_of_a_guard_that_another_hides() {
@@ -321,6 +358,20 @@ fn a_cap_that_only_a_pause_hides_stands_in_the_record_as_it_held() {
     story.turn();
     let guards = story.closed()[0].guards.clone();
     assert!(guards.iter().all(|verdict| verdict.held), "{guards:?}");
+}
+
+#[test]
+fn a_pause_that_has_ended_is_no_longer_on_record_as_holding() {
+    let mut story = Story::new(Policy { max_people_per_hour: 0, ..policy() });
+    story.ordered(Act::Pause);
+    story.leaves(1);
+    story.passes(minutes(1));
+    story.ordered(Act::Resume);
+    story.passes(minutes(1));
+    story.ordered(Act::Cancel { cases: vec![case_of(1)] });
+    story.turn();
+    let held: Vec<_> = story.closed()[0].guards.iter().map(|verdict| (verdict.guard, verdict.held)).collect();
+    assert_eq!(held, [(HoldReason::Paused, false), (HoldReason::LimitReached, true)]);
 }
 
 /// The hour's cap held at first, the day's does now.
@@ -462,6 +513,21 @@ fn a_crowd_waits_for_an_approval_however_long() {
     let figures = &removed.guards.iter().find(|verdict| verdict.guard == HoldReason::LimitReached).unwrap().figures;
     assert!(figures.starts_with("26 people of source hr wait at once, limit 25"), "{figures}");
     assert!(figures.contains("; approved by ops: "), "{figures}");
+}
+
+/// The source was wrong about the day, not about the people.
+#[test]
+fn a_crowd_whose_days_are_put_off_leaves_one_by_one() {
+    let mut story = a_crowd(policy(), 20..=45);
+    story.passes(minutes(5));
+    for person in 20..=45_u8 {
+        let day = story.now + DAY * i32::from(person - 19);
+        story.says(person, &format!("later-{person}"), Action::Schedule, Some(day));
+    }
+    story.passes(minutes(5));
+    assert_eq!(story.reasons(), BTreeSet::new());
+    story.passes(DAY * 3 + minutes(10));
+    assert_eq!(story.results(), [CaseResult::Removed; 3]);
 }
 
 /// A few others leave by another feed, which is as it always was.

@@ -5,7 +5,7 @@ use crate::engine::fixtures::policy;
 use crate::engine::{Effect, Input};
 use crate::model::TeamId;
 use crate::model::command::Act;
-use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Settled};
+use crate::model::outcome::{AccessAfter, CaseResult, HoldReason, Mode, OutcomeKind, Settled};
 use crate::model::world::{ListId, Reply, Scan};
 
 fn team(number: u8) -> ListId {
@@ -149,4 +149,131 @@ fn an_owner_leaves_a_team_only_if_it_keeps_an_admin() {
     story.heroku.members.get_mut(&1).unwrap().push((9, "admin"));
     story.passes(minutes(10));
     assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+/// One catalogue may leave out what its own list still shows.
+#[test]
+fn what_a_scan_leaves_out_is_removed_as_long_as_its_list_comes() {
+    let mut story = Story::new(policy());
+    story.ordered(Act::Pause);
+    story.leaves(1);
+    story.passes(minutes(1));
+    story.ordered(Act::Retry { cases: story.engine.cases.keys().copied().collect() });
+    story.engine.advance(story.now);
+    let asked = story.engine.take_turn().effects;
+    assert!(asked.iter().any(|effect| matches!(effect, Effect::Scan { .. })), "{asked:?}");
+    let mut scan = story.heroku.scan(story.now);
+    scan.apps.clear();
+    scan.lists.retain(|list, _| matches!(list, ListId::Team(_)));
+    story.engine.handle(story.now, Input::Scanned(Box::new(scan)));
+    story.ordered(Act::Resume);
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert!(!story.heroku.apps[&1].1.contains(&1));
+}
+
+/// An app that was away for a while is looked for again, and removed if the policy says so.
+#[test]
+fn an_app_that_is_shown_again_after_the_end_is_told() {
+    let mut story = Story::new(policy());
+    story.ordered(Act::Pause);
+    story.leaves(1);
+    story.passes(minutes(1));
+    let apps = std::mem::take(&mut story.heroku.apps);
+    story.ordered(Act::Resume);
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::RemovedWithResiduals]);
+    story.heroku.apps = apps;
+    story.passes(minutes(20));
+    assert_eq!(story.told(OutcomeKind::AccessReappeared), 1);
+}
+
+/// A refusal of the list must not be asked for again in each turn.
+#[test]
+fn invitations_that_are_refused_after_the_removal_are_asked_for_now_and_then() {
+    let mut story = Story::new(policy());
+    story.heroku.invitations.insert(1, vec![1]);
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.heroku.closed.insert(1);
+    story.passes(minutes(30));
+    assert_eq!(story.results(), []);
+    assert!(story.reads[&team(1)] < 60, "{:?}", story.reads);
+    story.heroku.closed.clear();
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+}
+
+/// Somebody else takes the last admin out of the team; what that had held goes on.
+#[test]
+fn an_enterprise_account_waits_for_a_held_membership_and_no_longer() {
+    let mut story = Story::new(policy());
+    story.heroku.members.insert(1, vec![(ME, "admin"), (1, "admin")]);
+    story.heroku.enterprise = vec![ME, 1];
+    story.leaves(1);
+    story.passes(minutes(5));
+    assert_eq!(story.reasons(), [HoldReason::LastHumanAdmin].into());
+    assert_eq!(story.heroku.enterprise, [ME, 1]);
+    story.heroku.members.insert(1, vec![(ME, "admin"), (9, "admin")]);
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    assert_eq!(story.heroku.enterprise, [ME]);
+}
+
+/// Until every team was read nobody knows whether one of those that observe would lose somebody.
+#[test]
+fn an_enterprise_account_waits_for_unread_teams_while_any_observes() {
+    for observes in [true, false] {
+        let mut story = Story::new(policy());
+        if observes {
+            story.policy.teams.insert("t2".to_owned(), Mode::Observe);
+            story.dies();
+        }
+        story.heroku.members.insert(2, vec![(ME, "admin"), (9, "admin"), (1, "member")]);
+        story.heroku.dark.insert(2);
+        story.heroku.enterprise = vec![ME, 1];
+        story.leaves(1);
+        story.passes(minutes(5));
+        assert_eq!(story.reasons(), [HoldReason::CoverageIncomplete].into());
+        assert_eq!(story.heroku.enterprise.contains(&1), observes);
+        story.heroku.dark.clear();
+        story.passes(minutes(10));
+        let kept = story.heroku.enterprise.contains(&1) && story.heroku.members[&2].len() == 3;
+        assert_eq!(kept, observes, "{:?}", story.results());
+        assert_eq!(story.closed().len(), 1);
+    }
+}
+
+#[test]
+fn a_case_that_is_ended_in_the_middle_ends_also_without_its_app() {
+    let mut story = Story::new(policy());
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.heroku.apps.clear();
+    story.ordered(Act::Cancel { cases: story.engine.cases.keys().copied().collect() });
+    story.passes(minutes(10));
+    assert_eq!(story.results(), [CaseResult::Cancelled]);
+}
+
+/// What the person had before is what they had before the first removal.
+#[test]
+fn an_admin_who_stays_as_collaborator_was_an_admin() {
+    let mut story = Story::new(policy());
+    story.heroku.members.insert(1, vec![(ME, "admin"), (9, "admin"), (1, "admin")]);
+    story.heroku.apps.clear();
+    story.heroku.replies = vec![(Reply::Done, false)];
+    story.leaves(1);
+    while story.heroku.removals.is_empty() {
+        story.turn();
+    }
+    story.heroku.members.insert(1, vec![(ME, "admin"), (9, "admin"), (1, "collaborator")]);
+    story.heroku.apps.insert(5, (1, vec![1]));
+    story.passes(minutes(5));
+    assert_eq!(story.results(), [CaseResult::Removed]);
+    let grants: Vec<_> = story.closed()[0].grants.iter().map(|grant| grant.before.as_str()).collect();
+    assert_eq!(grants, ["admin", "deploy"]);
 }

@@ -12,10 +12,13 @@ use crate::model::command::{Act, COMMAND_VERSION, Command};
 use crate::model::event::{Action, Authenticity, Effective, Normalised, Origin, PersonEvent};
 use crate::model::outcome::{CaseClosed, CaseResult, ExecutedBy, HoldReason, Outcome, OutcomeKind, OutcomeRecord};
 use crate::model::world::{
-    Account, Answer, App, Collaborator, Entries, Evidence, Granted, Invitation, ListId, ListRead, Member, Reply, Scan,
-    Team, Unread, User,
+    Account, Answer, App, Collaborator, Enterprise, EnterpriseMember, Entries, Evidence, Granted, Invitation, ListId,
+    ListRead, Member, Reply, Scan, Team, Unread, User,
 };
-use crate::model::{AccountId, AppId, CollaboratorId, CommandId, Email, InvitationId, MembershipId, Removal, TeamId};
+use crate::model::{
+    AccountId, AppId, CollaboratorId, CommandId, Email, EnterpriseId, EnterpriseMembershipId, InvitationId,
+    MembershipId, Removal, TeamId,
+};
 
 pub(super) const START: &str = "2026-06-01T12:00:00Z";
 
@@ -37,6 +40,8 @@ pub(super) struct Heroku {
     pub(super) invitations: BTreeMap<u8, Vec<u8>>,
     pub(super) apps: BTreeMap<u8, (u8, Vec<u8>)>,
     pub(super) owned: Vec<(u8, u8)>,
+    /// Who is in the enterprise account.
+    pub(super) enterprise: Vec<u8>,
     /// Whose account carries whose address.
     pub(super) renamed: BTreeMap<u8, u8>,
     pub(super) removals: Vec<Removal>,
@@ -66,6 +71,7 @@ impl Heroku {
             invitations: BTreeMap::from([(1, vec![])]),
             apps: BTreeMap::from([(1, (1, vec![1, 2]))]),
             owned: Vec::new(),
+            enterprise: Vec::new(),
             renamed: BTreeMap::new(),
             removals: Vec::new(),
             removed_at: Vec::new(),
@@ -140,13 +146,24 @@ impl Heroku {
                 let evidence = vec![evidence("collaborators", people.len())];
                 Ok(ListRead { began: at, entries: Entries::App(people), evidence })
             }
-            ListId::Space(_) | ListId::Enterprise(_) => unreachable!("this world has none"),
+            ListId::Enterprise(_) => {
+                let member = |person: &u8| EnterpriseMember {
+                    id: EnterpriseMembershipId(uuid(5, *person)),
+                    user: self.user(*person),
+                    permissions: vec!["view".to_owned()],
+                };
+                let people: Vec<_> = self.enterprise.iter().map(member).collect();
+                let evidence = vec![evidence("enterprise", people.len())];
+                Ok(ListRead { began: at, entries: Entries::Enterprise(people), evidence })
+            }
+            ListId::Space(_) => unreachable!("this world has none"),
         }
     }
 
     pub(super) fn scan(&self, at: Timestamp) -> Scan {
         let team_lists = self.members.keys().map(|team| ListId::Team(TeamId(uuid(2, *team))));
         let app_lists = self.apps.keys().map(|app| ListId::App(AppId(uuid(3, *app))));
+        let enterprise = (!self.enterprise.is_empty()).then(|| EnterpriseId(uuid(4, 1)));
         let app = |number: u8, team: Option<u8>, owner: Option<u8>| App {
             id: AppId(uuid(3, number)),
             name: format!("a{number}"),
@@ -168,9 +185,13 @@ impl Heroku {
                 .chain(self.owned.iter().map(|(number, owner)| app(*number, None, Some(*owner))))
                 .collect(),
             spaces: Vec::new(),
-            enterprises: Vec::new(),
+            enterprises: enterprise.into_iter().map(|id| Enterprise { id, name: "larkspur".to_owned() }).collect(),
             pipelines: Vec::new(),
-            lists: team_lists.chain(app_lists).map(|list| (list, self.list(list, at))).collect(),
+            lists: team_lists
+                .chain(app_lists)
+                .chain(enterprise.map(ListId::Enterprise))
+                .map(|list| (list, self.list(list, at)))
+                .collect(),
             not_read: Vec::new(),
         }
     }
@@ -211,7 +232,11 @@ impl Heroku {
                     let person = collaborator.0.as_bytes()[15];
                     self.apps.get_mut(&app.0.as_bytes()[15]).unwrap().1.retain(|known| *known != person);
                 }
-                Removal::SpaceAccess { .. } | Removal::EnterpriseMember { .. } => unreachable!("this world has none"),
+                Removal::EnterpriseMember { account, .. } => {
+                    let person = account.0.as_bytes()[15];
+                    self.enterprise.retain(|known| *known != person);
+                }
+                Removal::SpaceAccess { .. } => unreachable!("this world has none"),
             }
         }
         Answer {
