@@ -28,6 +28,7 @@ use tracing::{debug, error, info, warn};
 
 pub use self::figures::{Figures, SourceFigures};
 use self::reading::Desk;
+use self::start::Starts;
 use self::waiting::Waiting;
 use super::context;
 use super::delivery::Deliveries;
@@ -95,6 +96,8 @@ pub struct IntakeSource {
     pub directory: Option<Directory>,
     /// Where reading begins when the group has no offset yet.
     pub start: StartAt,
+    /// The same, instead of `latest`, for a partition of a topic that the group reads already.
+    pub late: StartAt,
 }
 
 /// Why an intake ended by itself.
@@ -144,15 +147,17 @@ impl IntakeSource {
         directory: Option<Directory>,
         now: jiff::Timestamp,
     ) -> Self {
-        let start = source.start_at.unwrap_or(StartAt::Time(now - source.max_event_age));
-        Self { topic: source.topic.clone(), rules: source.rules(), registry, keys, directory, start }
+        let late = StartAt::Time(now - source.max_event_age);
+        let start = source.start_at.unwrap_or(late);
+        Self { topic: source.topic.clone(), rules: source.rules(), registry, keys, directory, start, late }
     }
 
     /// The built-in source: what was ordered by hand.
     pub fn operator(names: &TopicNames) -> Self {
         let rules = Rules { name: OPERATOR_SOURCE.to_owned(), format: Format::Canonical, ..Rules::auto() };
         let topic = names.requests.clone();
-        Self { topic, rules, registry: None, keys: None, directory: None, start: StartAt::Earliest }
+        let start = StartAt::Earliest;
+        Self { topic, rules, registry: None, keys: None, directory: None, start, late: start }
     }
 }
 
@@ -194,7 +199,7 @@ impl Intake {
     fn work(&self, stop: &CancellationToken) -> Result<(), Failure> {
         let producer = Deliveries::new(&self.own_settings.intake_producer()).map_err(Failure::Settings)?;
         let topics: Vec<&str> = self.sources.iter().map(|source| source.topic.as_str()).collect();
-        let member = Member { starts: self.starts(), changes: Mutex::default() };
+        let member = Member { starts: Starts::of(self), changes: Mutex::default() };
         let consumer: BaseConsumer<Member> = self
             .source_settings
             .intake(&self.names, &self.instance)
@@ -208,16 +213,12 @@ impl Intake {
             producer,
             ours: Ours::default(),
             committed_at: Instant::now(),
-            mend_again: None,
+            mend_at: None,
         };
         let result = shift.run(stop);
         // Closing waits for brokers; the next client of the same name need not wait for that.
         std::thread::spawn(move || drop((shift.consumer, shift.producer)));
         result
-    }
-
-    fn starts(&self) -> BTreeMap<String, StartAt> {
-        self.sources.iter().map(|source| (source.topic.clone(), source.start)).collect()
     }
 }
 
@@ -229,8 +230,8 @@ struct Shift<'a> {
     producer: Deliveries,
     ours: Ours,
     committed_at: Instant,
-    /// When partitions are put right of which that failed; `None` = all that were asked about go on.
-    mend_again: Option<Instant>,
+    /// When partitions without a valid offset are put right; `None` = all go on.
+    mend_at: Option<Instant>,
 }
 
 /// The partitions that are ours.
@@ -278,9 +279,7 @@ impl Shift<'_> {
                 (false, false) => IDLE,
             };
             let idle = self.turn(wait, stop)?;
-            if self.mend_again.is_some_and(|due| due <= Instant::now()) {
-                // What goes on already must not be begun anew.
-                self.commit(CommitMode::Sync)?;
+            if self.mend_at.is_some_and(|due| due <= Instant::now()) {
                 self.mend();
             }
             if (idle && busy) || self.committed_at.elapsed() >= COMMIT_EVERY {
@@ -395,7 +394,8 @@ impl Shift<'_> {
             return Err(Failure::Fatal(failure));
         }
         if failure.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
-            self.mend();
+            // Not before it is noted how far the other partitions have been read.
+            self.mend_at = Some(Instant::now());
         } else {
             info!("Reading the sources on {}: {failure}", self.intake.cluster);
         }
@@ -404,14 +404,18 @@ impl Shift<'_> {
 
     /// Goes on where there is no valid offset; what cannot be found out now is asked for again.
     fn mend(&mut self) {
-        let mended = start::mend(&self.consumer, &self.consumer.context().starts);
+        self.ours.take(self.consumer.context().take_changes(), &self.desk);
+        let known = |(topic, partition): &(String, i32)| {
+            self.ours.positions.get(&(self.desk.source_of(topic)?, *partition)).copied()
+        };
+        let mended = start::mend(&self.consumer, &self.consumer.context().starts, known);
         for (topic, partition, offset) in mended.begun {
             if let Some(source) = self.desk.source_of(&topic) {
                 self.ours.positions.insert((source, partition), offset);
                 self.ours.uncommitted = true;
             }
         }
-        self.mend_again = (!mended.all).then(|| Instant::now() + MEND_AGAIN);
+        self.mend_at = (!mended.all).then(|| Instant::now() + MEND_AGAIN);
     }
 
     fn leave(&mut self) {
@@ -445,7 +449,7 @@ enum Change {
 
 /// Takes part in the group. The callbacks run inside the loop's own poll.
 struct Member {
-    starts: BTreeMap<String, StartAt>,
+    starts: Starts,
     changes: Mutex<Vec<Change>>,
 }
 

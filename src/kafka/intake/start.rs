@@ -1,4 +1,5 @@
-//! Where reading begins: with the group's offset, and at the very first start where the configuration says.
+//! Where reading begins: with the group's offset, and at the very first start where the configuration says. A partition that
+//! came to its topic later never begins with "the next record": what it holds nobody has seen.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,9 +9,25 @@ use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{error, info, warn};
 
+use super::Intake;
 use crate::config::StartAt;
+use crate::kafka::names::{PARTITION, TopicNames};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where the sources of an intake begin.
+pub(super) struct Starts {
+    /// Of each topic: at the very first start, and what stands for "the next record" later on.
+    topics: BTreeMap<String, (StartAt, StartAt)>,
+    names: TopicNames,
+}
+
+impl Starts {
+    pub(super) fn of(intake: &Intake) -> Self {
+        let topics = intake.sources.iter().map(|source| (source.topic.clone(), (source.start, source.late)));
+        Self { topics: topics.collect(), names: intake.names.clone() }
+    }
+}
 
 /// A partition and the offset at which it begins.
 pub(super) type Beginning = (String, i32, i64);
@@ -36,7 +53,7 @@ pub(super) struct Mended {
 /// later, and [`mend`] begins those that have none.
 pub(super) fn beginnings<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    starts: &BTreeMap<String, StartAt>,
+    starts: &Starts,
     given: &TopicPartitionList,
 ) -> KafkaResult<Beginnings> {
     let mut list = TopicPartitionList::new();
@@ -68,8 +85,12 @@ pub(super) fn beginnings<C: ConsumerContext>(
 }
 
 /// Puts right what has no valid offset: begins what was never begun, and goes on with the oldest record where records
-/// were deleted before they were read.
-pub(super) fn mend<C: ConsumerContext>(consumer: &BaseConsumer<C>, starts: &BTreeMap<String, StartAt>) -> Mended {
+/// were deleted before they were read. What goes on already (`known`: its next offset) is not begun anew.
+pub(super) fn mend<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    starts: &Starts,
+    known: impl Fn(&(String, i32)) -> Option<i64>,
+) -> Mended {
     let nothing = || Mended { begun: Vec::new(), all: false };
     let assigned = match consumer.assignment() {
         // Copied at once: a list that lives when its consumer is dropped would block it for ever.
@@ -89,13 +110,13 @@ pub(super) fn mend<C: ConsumerContext>(consumer: &BaseConsumer<C>, starts: &BTre
     let mut mended = Mended { begun: Vec::new(), all: true };
     for place in assigned {
         let (topic, partition) = (&place.0, place.1);
-        let offset = match committed.get(&place) {
+        let offset = match known(&place).or_else(|| committed.get(&place).copied()) {
             None => first(consumer, starts, &place),
-            Some(committed) => match consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN) {
-                Ok((low, high)) if (low..=high).contains(committed) => continue,
+            Some(next) => match consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN) {
+                Ok((low, high)) if (low..=high).contains(&next) => continue,
                 Ok((low, high)) => {
                     error!(
-                        "{topic}[{partition}] holds offsets {low} to {high}, and the next to read was {committed}: \
+                        "{topic}[{partition}] holds offsets {low} to {high}, and the next to read was {next}: \
                          records were deleted unread; going on with the oldest"
                     );
                     Ok(low)
@@ -125,10 +146,12 @@ pub(super) fn mend<C: ConsumerContext>(consumer: &BaseConsumer<C>, starts: &BTre
 /// Where a partition begins of which the group has no offset.
 fn first<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    starts: &BTreeMap<String, StartAt>,
+    starts: &Starts,
     (topic, partition): &(String, i32),
 ) -> KafkaResult<i64> {
-    let start = starts.get(topic).copied().unwrap_or(StartAt::Earliest);
+    let (start, late) = starts.topics.get(topic).copied().unwrap_or((StartAt::Earliest, StartAt::Earliest));
+    let read_before = is_read(consumer, topic)?;
+    let start = if read_before && start == StartAt::Latest { late } else { start };
     let (low, high) = consumer.fetch_watermarks(topic, *partition, ANSWER_WITHIN)?;
     let offset = match start {
         StartAt::Earliest => low,
@@ -141,8 +164,30 @@ fn first<C: ConsumerContext>(
             found.into_values().next().unwrap_or(high)
         }
     };
-    info!("First start: {topic}[{partition}] begins at offset {offset} ({start:?}; it holds {low} to {high})");
+    let begins = format!("{topic}[{partition}] begins at offset {offset} ({start:?}; it holds {low} to {high})");
+    if read_before {
+        warn!("A new partition, or one whose offset was lost: {begins}");
+    } else {
+        info!("First start: {begins}");
+    }
+    // The service reads its own topic of requests from its first start on.
+    let TopicNames { requests, events, intake_group, .. } = &starts.names;
+    let any = |(_, high)| high > 0;
+    if topic == requests && consumer.fetch_watermarks(events, PARTITION, ANSWER_WITHIN).is_ok_and(any) {
+        warn!(
+            "Group {intake_group} has no offset of {requests} although {events} has had records: its offsets expired or \
+             were deleted; sources without an offset begin as at a first start"
+        );
+    }
     Ok(offset)
+}
+
+/// Whether the group has an offset of any partition of a topic.
+fn is_read<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str) -> KafkaResult<bool> {
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER_WITHIN)?;
+    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+    let places: Vec<_> = partitions.map(|partition| (topic.to_owned(), partition.id())).collect();
+    Ok(!committed(consumer, &places)?.is_empty())
 }
 
 fn committed<C: ConsumerContext>(
@@ -156,7 +201,10 @@ fn committed<C: ConsumerContext>(
     if partitions.is_empty() {
         return Ok(BTreeMap::new());
     }
-    Ok(offsets(&consumer.committed_offsets(list, ANSWER_WITHIN)?))
+    let list = consumer.committed_offsets(list, ANSWER_WITHIN)?;
+    // What is not told is not what is not there.
+    list.elements().iter().try_for_each(|element| element.error())?;
+    Ok(offsets(&list))
 }
 
 fn places(list: &TopicPartitionList) -> Vec<(String, i32)> {
