@@ -8,11 +8,12 @@
 //!   its partition waits (`waiting`).
 
 mod figures;
+mod missing;
 mod reading;
 mod start;
 mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 pub use self::figures::{Figures, SourceFigures};
+use self::missing::Missing;
 use self::reading::Desk;
 use self::start::Starts;
 use self::waiting::Waiting;
@@ -214,6 +216,7 @@ impl Intake {
             ours: Ours::default(),
             committed_at: Instant::now(),
             mend_at: None,
+            missing: Missing::default(),
         };
         let result = shift.run(stop);
         // Closing waits for brokers; the next client of the same name need not wait for that.
@@ -232,6 +235,7 @@ struct Shift<'a> {
     committed_at: Instant,
     /// When partitions without a valid offset are put right; `None` = all go on.
     mend_at: Option<Instant>,
+    missing: Missing,
 }
 
 /// The partitions that are ours.
@@ -377,13 +381,14 @@ impl Shift<'_> {
         Ok(())
     }
 
-    /// The sources of which partitions are ours.
-    fn note_held(&self) {
+    /// The sources of which partitions are ours, and those that nobody can have partitions of.
+    fn note_held(&mut self) {
         let Ok(list) = self.consumer.assignment() else { return };
+        let Intake { sources, figures, .. } = self.intake;
         let elements = list.elements();
-        let held = elements.iter().filter_map(|element| self.desk.source_of(element.topic()));
-        let names = held.map(|source| self.intake.sources[source].rules.name.as_str());
-        self.intake.figures.set_held(names, clock::now());
+        let held: BTreeSet<_> = elements.iter().filter_map(|element| self.desk.source_of(element.topic())).collect();
+        figures.set_held(held.iter().map(|source| sources[*source].rules.name.as_str()), clock::now());
+        self.missing.look(&self.consumer, sources, &held, figures);
     }
 
     fn note(&mut self, failure: KafkaError) -> Result<(), Failure> {
