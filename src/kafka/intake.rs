@@ -30,7 +30,7 @@ use tracing::{debug, error, info, warn};
 pub use self::figures::{Figures, SourceFigures};
 use self::missing::Missing;
 use self::reading::Desk;
-use self::start::Starts;
+use self::start::{Places, Starts};
 use self::waiting::Waiting;
 use super::context;
 use super::delivery::Deliveries;
@@ -215,7 +215,8 @@ impl Intake {
             producer,
             ours: Ours::default(),
             committed_at: Instant::now(),
-            mend_at: None,
+            doubtful: Places::new(),
+            mend_at: Instant::now(),
             missing: Missing::default(),
         };
         let result = shift.run(stop);
@@ -233,8 +234,10 @@ struct Shift<'a> {
     producer: Deliveries,
     ours: Ours,
     committed_at: Instant,
-    /// When partitions without a valid offset are put right; `None` = all go on.
-    mend_at: Option<Instant>,
+    /// Partitions that may stand still without a valid offset: librdkafka says so once, and rdkafka not of which.
+    doubtful: Places,
+    /// When they are put right.
+    mend_at: Instant,
     missing: Missing,
 }
 
@@ -283,7 +286,7 @@ impl Shift<'_> {
                 (false, false) => IDLE,
             };
             let idle = self.turn(wait, stop)?;
-            if self.mend_at.is_some_and(|due| due <= Instant::now()) {
+            if !self.doubtful.is_empty() && self.mend_at <= Instant::now() {
                 self.mend();
             }
             if (idle && busy) || self.committed_at.elapsed() >= COMMIT_EVERY {
@@ -399,8 +402,12 @@ impl Shift<'_> {
             return Err(Failure::Fatal(failure));
         }
         if failure.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
-            // Not before it is noted how far the other partitions have been read.
-            self.mend_at = Some(Instant::now());
+            // Put right only when it is noted how far the others have been read.
+            self.mend_at = Instant::now();
+            match start::held(&self.consumer) {
+                Ok(held) => self.doubtful.extend(held),
+                Err(failure) => warn!("The assignment of the intake is not known: {failure}"),
+            }
         } else {
             info!("Reading the sources on {}: {failure}", self.intake.cluster);
         }
@@ -413,14 +420,14 @@ impl Shift<'_> {
         let known = |(topic, partition): &(String, i32)| {
             self.ours.positions.get(&(self.desk.source_of(topic)?, *partition)).copied()
         };
-        let mended = start::mend(&self.consumer, &self.consumer.context().starts, known);
-        for (topic, partition, offset) in mended.begun {
+        let begun = start::mend(&self.consumer, &self.consumer.context().starts, &mut self.doubtful, known);
+        for (topic, partition, offset) in begun {
             if let Some(source) = self.desk.source_of(&topic) {
                 self.ours.positions.insert((source, partition), offset);
                 self.ours.uncommitted = true;
             }
         }
-        self.mend_at = (!mended.all).then(|| Instant::now() + MEND_AGAIN);
+        self.mend_at = Instant::now() + MEND_AGAIN;
     }
 
     fn leave(&mut self) {
