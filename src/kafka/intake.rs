@@ -58,6 +58,7 @@ const IDLE: Duration = Duration::from_millis(100);
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(60);
 /// Pause before everything is set up anew after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long leaving the group may take.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -137,7 +138,10 @@ enum Failure {
     /// The group threw us out for good.
     Fatal(KafkaError),
     /// Something sent was not acknowledged.
-    Unsent(KafkaError),
+    Unsent {
+        topic: Option<String>,
+        source: KafkaError,
+    },
 }
 
 impl IntakeSource {
@@ -170,7 +174,9 @@ impl Intake {
     /// When no client can be made, or another instance has the same name.
     pub fn run(self, stop: &CancellationToken) -> Result<(), IntakeError> {
         let mut rejoins = Rejoins::default();
+        let mut rest = Duration::ZERO;
         while !stop.is_cancelled() {
+            let began = Instant::now();
             let ended = self.work(stop);
             self.figures.set_joined(false);
             match ended {
@@ -189,11 +195,19 @@ impl Intake {
                     }
                     warn!("Intake of cluster {}: thrown out, joining again: {failure}", self.cluster);
                 }
-                Err(Failure::Unsent(failure)) => {
-                    error!("Intake of cluster {}: not acknowledged, reading again: {failure}", self.cluster);
+                Err(Failure::Unsent { topic, source }) => {
+                    rest = rest_after(rest, began.elapsed());
+                    error!(
+                        "Intake of cluster {}: not acknowledged by topic {}; what was not committed is read again in {} s: {source}",
+                        self.cluster,
+                        topic.as_deref().unwrap_or("(no answer)"),
+                        rest.as_secs(),
+                    );
+                    pause(stop, rest);
+                    continue;
                 }
             }
-            pause(stop);
+            pause(stop, PAUSE);
         }
         Ok(())
     }
@@ -365,7 +379,9 @@ impl Shift<'_> {
     }
 
     fn commit(&mut self, mode: CommitMode) -> Result<(), Failure> {
-        self.producer.settle(SEND_WITHIN * 2).map_err(Failure::Unsent)?;
+        if let Err(source) = self.producer.settle(SEND_WITHIN * 2) {
+            return Err(Failure::Unsent { topic: self.producer.failed_topic().map(str::to_owned), source });
+        }
         self.desk.acknowledged();
         self.committed_at = Instant::now();
         if !self.ours.uncommitted || self.ours.positions.is_empty() {
@@ -442,9 +458,15 @@ impl Shift<'_> {
     }
 }
 
-fn pause(stop: &CancellationToken) {
+/// How long to pause after something was not acknowledged: twice as long each time, because each time all that came before it
+/// is sent again. What lasted for long in between is no repetition.
+fn rest_after(before: Duration, lasted: Duration) -> Duration {
+    if lasted > LONGEST_PAUSE { PAUSE } else { (before * 2).clamp(PAUSE, LONGEST_PAUSE) }
+}
+
+fn pause(stop: &CancellationToken, length: Duration) {
     let began = Instant::now();
-    while began.elapsed() < PAUSE && !stop.is_cancelled() {
+    while began.elapsed() < length && !stop.is_cancelled() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -525,5 +547,22 @@ impl ConsumerContext for Member {
             info!("Offsets of the sources not committed, trying again: {failure}");
             self.changed(Change::CommitFailed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_again_rests_longer_and_after_a_while_begins_anew() {
+        let mut rest = Duration::ZERO;
+        let mut after = |lasted| {
+            rest = rest_after(rest, Duration::from_secs(lasted));
+            rest.as_secs()
+        };
+        let rests: Vec<_> = (0..8).map(|_| after(1)).collect();
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!((after(61), after(1)), (1, 2));
     }
 }
