@@ -129,11 +129,11 @@ pub struct SourceStatus {
     /// Since when it says nothing, for longer than its `silent_after`; absent = it speaks, or others read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_since: Option<Timestamp>,
-    /// Since when records of it wait, because its schema registry, whoever has its issuer's keys, or its look-up gives no
-    /// answer; absent = records are read.
+    /// Since when records of it wait, because its topic cannot be had, or its schema registry, whoever has its issuer's keys, or
+    /// its look-up gives no answer; absent = records are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_since: Option<Timestamp>,
-    /// Why it gives none.
+    /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_because: Option<String>,
     /// Records read since the start.

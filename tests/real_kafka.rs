@@ -23,5 +23,7 @@ mod pause;
 mod registry;
 #[path = "real_kafka/service.rs"]
 mod service;
+#[path = "real_kafka/sources.rs"]
+mod sources;
 #[path = "service/stage.rs"]
 mod stage;

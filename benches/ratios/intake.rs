@@ -138,6 +138,7 @@ fn intake(stage: &Stage, round: usize, relevant: usize) -> anyhow::Result<Durati
             keys: None,
             directory: None,
             start: StartAt::Earliest,
+            late: StartAt::Earliest,
         }],
         keep: Keep::Record,
         metrics: Metrics::default(),

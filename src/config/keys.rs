@@ -156,7 +156,7 @@ pub const KEYS: &[Key] = &[
     key("sources[].lookup", One(Shape::Name), None, Absent("nobody is asked"), "Name of the directory in `lookups` that knows the addresses of ids without one."),
     key("sources[].tenant", One(Shape::Text), None, Required, "The organisation's account at the source. A record that names another one is refused."),
     key("sources[].types", Many(Shape::Text), None, Value("[]"), "CloudEvents types accepted besides the canonical one."),
-    key("sources[].start_at", One(Shape::StartAt), None, Absent("now − `max_event_age`"), "Where reading begins at the very first start."),
+    key("sources[].start_at", One(Shape::StartAt), None, Absent("now − `max_event_age`"), "Where reading begins at the very first start; `latest` never holds for a partition that comes later."),
     key("sources[].max_event_age", One(Shape::Duration), None, Value("\"7d\""), "Older events are held instead of carried out."),
     key("sources[].silent_after", One(Shape::Duration), None, Absent("never"), "Without a record for so long the source counts as silent, which `/statusz` and a metric say."),
     key("sources[].mode", MODE, None, Absent("that of the top"), "May only be stricter than the mode at the top."),

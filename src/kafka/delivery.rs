@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::OwnedHeaders;
+use rdkafka::message::{Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 
 use super::context;
@@ -16,11 +16,16 @@ use super::context;
 /// A producer with its delivery reports. It is used by one thread.
 pub(super) struct Deliveries {
     producer: Arc<ThreadedProducer<Reports>>,
-    reports: Receiver<KafkaResult<()>>,
+    reports: Receiver<Result<(), Refusal>>,
     troubled: Arc<AtomicBool>,
     outstanding: usize,
     failure: Option<KafkaError>,
+    /// The topic of the record that failed.
+    failed_topic: Option<String>,
 }
+
+/// Why a record was not taken, and by which topic.
+type Refusal = (KafkaError, String);
 
 /// Where a record goes.
 pub(super) struct Target<'a> {
@@ -34,7 +39,7 @@ impl Deliveries {
         let (sender, reports) = channel();
         let troubled = Arc::new(AtomicBool::new(false));
         let producer = Arc::new(config.create_with_context(Reports { sender, troubled: Arc::clone(&troubled) })?);
-        Ok(Self { producer, reports, troubled, outstanding: 0, failure: None })
+        Ok(Self { producer, reports, troubled, outstanding: 0, failure: None, failed_topic: None })
     }
 
     /// The producer, for the calls about transactions.
@@ -80,7 +85,7 @@ impl Deliveries {
                     record = back;
                 }
                 Err((error, _)) => {
-                    self.failure = Some(error);
+                    self.failed((error, target.topic.to_owned()));
                     return;
                 }
             }
@@ -101,16 +106,28 @@ impl Deliveries {
     fn receive(&mut self, wait: Duration) -> bool {
         let Ok(report) = self.reports.recv_timeout(wait) else { return false };
         self.outstanding -= 1;
-        if let Err(error) = report {
-            self.failure.get_or_insert(error);
+        if let Err(refusal) = report {
+            self.failed(refusal);
         }
         true
+    }
+
+    fn failed(&mut self, (error, topic): Refusal) {
+        if self.failure.is_none() {
+            self.failure = Some(error);
+            self.failed_topic = Some(topic);
+        }
+    }
+
+    /// Which topic it was that did not take a record, once [`Self::settle`] has failed; `None` = none said so in time.
+    pub(super) fn failed_topic(&self) -> Option<&str> {
+        self.failed_topic.as_deref()
     }
 }
 
 /// Passes delivery reports on.
 pub(super) struct Reports {
-    sender: Sender<KafkaResult<()>>,
+    sender: Sender<Result<(), Refusal>>,
     troubled: Arc<AtomicBool>,
 }
 
@@ -133,7 +150,7 @@ impl ProducerContext for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {
         let report = match result {
             Ok(_) => Ok(()),
-            Err((error, _)) => Err(error.clone()),
+            Err((error, record)) => Err((error.clone(), record.topic().to_owned())),
         };
         // The receiver is gone only when the producer is being dropped.
         let _ = self.sender.send(report);

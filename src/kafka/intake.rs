@@ -8,11 +8,12 @@
 //!   its partition waits (`waiting`).
 
 mod figures;
+mod missing;
 mod reading;
 mod start;
 mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 pub use self::figures::{Figures, SourceFigures};
+use self::missing::Missing;
 use self::reading::Desk;
+use self::start::{Places, Starts};
 use self::waiting::Waiting;
 use super::context;
 use super::delivery::Deliveries;
@@ -55,6 +58,7 @@ const IDLE: Duration = Duration::from_millis(100);
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(60);
 /// Pause before everything is set up anew after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long leaving the group may take.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -95,6 +99,8 @@ pub struct IntakeSource {
     pub directory: Option<Directory>,
     /// Where reading begins when the group has no offset yet.
     pub start: StartAt,
+    /// The same, instead of `latest`, for a partition of a topic that the group reads already.
+    pub late: StartAt,
 }
 
 /// Why an intake ended by itself.
@@ -132,7 +138,10 @@ enum Failure {
     /// The group threw us out for good.
     Fatal(KafkaError),
     /// Something sent was not acknowledged.
-    Unsent(KafkaError),
+    Unsent {
+        topic: Option<String>,
+        source: KafkaError,
+    },
 }
 
 impl IntakeSource {
@@ -144,15 +153,17 @@ impl IntakeSource {
         directory: Option<Directory>,
         now: jiff::Timestamp,
     ) -> Self {
-        let start = source.start_at.unwrap_or(StartAt::Time(now - source.max_event_age));
-        Self { topic: source.topic.clone(), rules: source.rules(), registry, keys, directory, start }
+        let late = StartAt::Time(now - source.max_event_age);
+        let start = source.start_at.unwrap_or(late);
+        Self { topic: source.topic.clone(), rules: source.rules(), registry, keys, directory, start, late }
     }
 
     /// The built-in source: what was ordered by hand.
     pub fn operator(names: &TopicNames) -> Self {
         let rules = Rules { name: OPERATOR_SOURCE.to_owned(), format: Format::Canonical, ..Rules::auto() };
         let topic = names.requests.clone();
-        Self { topic, rules, registry: None, keys: None, directory: None, start: StartAt::Earliest }
+        let start = StartAt::Earliest;
+        Self { topic, rules, registry: None, keys: None, directory: None, start, late: start }
     }
 }
 
@@ -163,7 +174,9 @@ impl Intake {
     /// When no client can be made, or another instance has the same name.
     pub fn run(self, stop: &CancellationToken) -> Result<(), IntakeError> {
         let mut rejoins = Rejoins::default();
+        let mut rest = Duration::ZERO;
         while !stop.is_cancelled() {
+            let began = Instant::now();
             let ended = self.work(stop);
             self.figures.set_joined(false);
             match ended {
@@ -182,11 +195,19 @@ impl Intake {
                     }
                     warn!("Intake of cluster {}: thrown out, joining again: {failure}", self.cluster);
                 }
-                Err(Failure::Unsent(failure)) => {
-                    error!("Intake of cluster {}: not acknowledged, reading again: {failure}", self.cluster);
+                Err(Failure::Unsent { topic, source }) => {
+                    rest = rest_after(rest, began.elapsed());
+                    error!(
+                        "Intake of cluster {}: not acknowledged by topic {}; what was not committed is read again in {} s: {source}",
+                        self.cluster,
+                        topic.as_deref().unwrap_or("(no answer)"),
+                        rest.as_secs(),
+                    );
+                    pause(stop, rest);
+                    continue;
                 }
             }
-            pause(stop);
+            pause(stop, PAUSE);
         }
         Ok(())
     }
@@ -194,7 +215,7 @@ impl Intake {
     fn work(&self, stop: &CancellationToken) -> Result<(), Failure> {
         let producer = Deliveries::new(&self.own_settings.intake_producer()).map_err(Failure::Settings)?;
         let topics: Vec<&str> = self.sources.iter().map(|source| source.topic.as_str()).collect();
-        let member = Member { starts: self.starts(), changes: Mutex::default() };
+        let member = Member { starts: Starts::of(self), changes: Mutex::default() };
         let consumer: BaseConsumer<Member> = self
             .source_settings
             .intake(&self.names, &self.instance)
@@ -208,16 +229,14 @@ impl Intake {
             producer,
             ours: Ours::default(),
             committed_at: Instant::now(),
-            mend_again: None,
+            doubtful: Places::new(),
+            mend_at: Instant::now(),
+            missing: Missing::default(),
         };
         let result = shift.run(stop);
         // Closing waits for brokers; the next client of the same name need not wait for that.
         std::thread::spawn(move || drop((shift.consumer, shift.producer)));
         result
-    }
-
-    fn starts(&self) -> BTreeMap<String, StartAt> {
-        self.sources.iter().map(|source| (source.topic.clone(), source.start)).collect()
     }
 }
 
@@ -229,8 +248,11 @@ struct Shift<'a> {
     producer: Deliveries,
     ours: Ours,
     committed_at: Instant,
-    /// When partitions are put right of which that failed; `None` = all that were asked about go on.
-    mend_again: Option<Instant>,
+    /// Partitions that may stand still without a valid offset: librdkafka says so once, and rdkafka not of which.
+    doubtful: Places,
+    /// When they are put right.
+    mend_at: Instant,
+    missing: Missing,
 }
 
 /// The partitions that are ours.
@@ -278,9 +300,7 @@ impl Shift<'_> {
                 (false, false) => IDLE,
             };
             let idle = self.turn(wait, stop)?;
-            if self.mend_again.is_some_and(|due| due <= Instant::now()) {
-                // What goes on already must not be begun anew.
-                self.commit(CommitMode::Sync)?;
+            if !self.doubtful.is_empty() && self.mend_at <= Instant::now() {
                 self.mend();
             }
             if (idle && busy) || self.committed_at.elapsed() >= COMMIT_EVERY {
@@ -359,7 +379,9 @@ impl Shift<'_> {
     }
 
     fn commit(&mut self, mode: CommitMode) -> Result<(), Failure> {
-        self.producer.settle(SEND_WITHIN * 2).map_err(Failure::Unsent)?;
+        if let Err(source) = self.producer.settle(SEND_WITHIN * 2) {
+            return Err(Failure::Unsent { topic: self.producer.failed_topic().map(str::to_owned), source });
+        }
         self.desk.acknowledged();
         self.committed_at = Instant::now();
         if !self.ours.uncommitted || self.ours.positions.is_empty() {
@@ -378,13 +400,14 @@ impl Shift<'_> {
         Ok(())
     }
 
-    /// The sources of which partitions are ours.
-    fn note_held(&self) {
+    /// The sources of which partitions are ours, and those that nobody can have partitions of.
+    fn note_held(&mut self) {
         let Ok(list) = self.consumer.assignment() else { return };
+        let Intake { sources, figures, .. } = self.intake;
         let elements = list.elements();
-        let held = elements.iter().filter_map(|element| self.desk.source_of(element.topic()));
-        let names = held.map(|source| self.intake.sources[source].rules.name.as_str());
-        self.intake.figures.set_held(names, clock::now());
+        let held: BTreeSet<_> = elements.iter().filter_map(|element| self.desk.source_of(element.topic())).collect();
+        figures.set_held(held.iter().map(|source| sources[*source].rules.name.as_str()), clock::now());
+        self.missing.look(&self.consumer, sources, &held, figures);
     }
 
     fn note(&mut self, failure: KafkaError) -> Result<(), Failure> {
@@ -395,7 +418,12 @@ impl Shift<'_> {
             return Err(Failure::Fatal(failure));
         }
         if failure.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
-            self.mend();
+            // Put right only when it is noted how far the others have been read.
+            self.mend_at = Instant::now();
+            match start::held(&self.consumer) {
+                Ok(held) => self.doubtful.extend(held),
+                Err(failure) => warn!("The assignment of the intake is not known: {failure}"),
+            }
         } else {
             info!("Reading the sources on {}: {failure}", self.intake.cluster);
         }
@@ -404,14 +432,18 @@ impl Shift<'_> {
 
     /// Goes on where there is no valid offset; what cannot be found out now is asked for again.
     fn mend(&mut self) {
-        let mended = start::mend(&self.consumer, &self.consumer.context().starts);
-        for (topic, partition, offset) in mended.begun {
+        self.ours.take(self.consumer.context().take_changes(), &self.desk);
+        let known = |(topic, partition): &(String, i32)| {
+            self.ours.positions.get(&(self.desk.source_of(topic)?, *partition)).copied()
+        };
+        let begun = start::mend(&self.consumer, &self.consumer.context().starts, &mut self.doubtful, known);
+        for (topic, partition, offset) in begun {
             if let Some(source) = self.desk.source_of(&topic) {
                 self.ours.positions.insert((source, partition), offset);
                 self.ours.uncommitted = true;
             }
         }
-        self.mend_again = (!mended.all).then(|| Instant::now() + MEND_AGAIN);
+        self.mend_at = Instant::now() + MEND_AGAIN;
     }
 
     fn leave(&mut self) {
@@ -426,9 +458,15 @@ impl Shift<'_> {
     }
 }
 
-fn pause(stop: &CancellationToken) {
+/// How long to pause after something was not acknowledged: twice as long each time, because each time all that came before it
+/// is sent again. What lasted for long in between is no repetition.
+fn rest_after(before: Duration, lasted: Duration) -> Duration {
+    if lasted > LONGEST_PAUSE { PAUSE } else { (before * 2).clamp(PAUSE, LONGEST_PAUSE) }
+}
+
+fn pause(stop: &CancellationToken, length: Duration) {
     let began = Instant::now();
-    while began.elapsed() < PAUSE && !stop.is_cancelled() {
+    while began.elapsed() < length && !stop.is_cancelled() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -445,7 +483,7 @@ enum Change {
 
 /// Takes part in the group. The callbacks run inside the loop's own poll.
 struct Member {
-    starts: BTreeMap<String, StartAt>,
+    starts: Starts,
     changes: Mutex<Vec<Change>>,
 }
 
@@ -509,5 +547,22 @@ impl ConsumerContext for Member {
             info!("Offsets of the sources not committed, trying again: {failure}");
             self.changed(Change::CommitFailed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_again_rests_longer_and_after_a_while_begins_anew() {
+        let mut rest = Duration::ZERO;
+        let mut after = |lasted| {
+            rest = rest_after(rest, Duration::from_secs(lasted));
+            rest.as_secs()
+        };
+        let rests: Vec<_> = (0..8).map(|_| after(1)).collect();
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!((after(61), after(1)), (1, 2));
     }
 }

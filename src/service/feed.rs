@@ -29,21 +29,23 @@ impl Feed {
     pub(super) fn show(&mut self, figures: SourceFigures, now: Timestamp) -> SourceStatus {
         let silent_since = self.silent_since(&figures, now);
         self.tell(silent_since);
+        let waiting = figures.missing.or(figures.waiting);
         SourceStatus {
             name: self.name.clone(),
             topic: self.topic.clone(),
             last_record_at: figures.last_record_at,
             held_since: figures.held_since,
             silent_since,
-            waiting_since: figures.waiting.as_ref().map(|trouble| trouble.since),
-            waiting_because: figures.waiting.map(|trouble| trouble.why),
+            waiting_since: waiting.as_ref().map(|trouble| trouble.since),
+            waiting_because: waiting.map(|trouble| trouble.why),
             records: figures.records,
             elements: figures.elements.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         }
     }
 
     /// Since when nothing has been read of it, if that is too long. What another instance reads is not known here: silence is
-    /// counted from when partitions of the source came here at the earliest, and without any there is none.
+    /// counted from when partitions of the source came here at the earliest, and without any there is none. That nobody can have
+    /// any is [missing](SourceFigures::missing).
     fn silent_since(&self, figures: &SourceFigures, now: Timestamp) -> Option<Timestamp> {
         let since = figures.held_since?.max(figures.last_record_at.unwrap_or(Timestamp::MIN));
         (now.duration_since(since) > self.silent_after?).then_some(since)

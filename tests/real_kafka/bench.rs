@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use heroku_deprovisioner::kafka::topics::{self, Creation};
 use heroku_deprovisioner::kafka::{Change, KafkaSettings, Log, TopicNames};
 use heroku_deprovisioner::trial::{Broker, jars_for};
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -92,6 +95,24 @@ impl Bench {
         let producer: BaseProducer = self.client().create().unwrap();
         for (key, value) in records {
             producer.send(BaseRecord::to(topic).key(*key).payload(*value)).unwrap();
+        }
+        producer.flush(ANSWER).unwrap();
+    }
+
+    /// One record to a partition.
+    pub(crate) fn send_to(&self, topic: &str, partition: i32, value: &str) {
+        let producer: BaseProducer = self.client().create().unwrap();
+        producer.send(BaseRecord::to(topic).partition(partition).key("k").payload(value)).unwrap();
+        producer.flush(ANSWER).unwrap();
+    }
+
+    /// Records to a partition, one every few milliseconds for as long as `more` gives one.
+    pub(crate) fn send_steadily_to(&self, topic: &str, partition: i32, mut more: impl FnMut() -> Option<String>) {
+        let producer: BaseProducer = self.client().create().unwrap();
+        while let Some(value) = more() {
+            producer.send(BaseRecord::to(topic).partition(partition).key("k").payload(&value)).unwrap();
+            producer.poll(Duration::ZERO);
+            std::thread::sleep(Duration::from_millis(5));
         }
         producer.flush(ANSWER).unwrap();
     }
@@ -220,11 +241,22 @@ impl Bench {
         self.create_topic_replicated(topic, partitions, -1, config);
     }
 
-    /// With one partition that a single broker holds; the broker's number.
-    pub(crate) fn create_topic_on_one_broker(&self, topic: &str) -> i32 {
-        self.create_topic_replicated(topic, 1, 1, &[("min.insync.replicas", "1")]);
+    /// With partitions that a single broker holds each; the brokers' numbers.
+    pub(crate) fn create_topic_unreplicated(&self, topic: &str, partitions: i32) -> Vec<i32> {
+        self.create_topic_replicated(topic, partitions, 1, &[("min.insync.replicas", "1")]);
         let watcher: BaseConsumer = self.client().create().unwrap();
-        watcher.fetch_metadata(Some(topic), ANSWER).unwrap().topics()[0].partitions()[0].leader()
+        let metadata = watcher.fetch_metadata(Some(topic), ANSWER).unwrap();
+        metadata.topics()[0].partitions().iter().map(MetadataPartition::leader).collect()
+    }
+
+    /// Gives a topic more partitions: so many in all.
+    pub(crate) fn add_partitions(&self, topic: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let more = NewPartitions::new(topic, partitions);
+        for result in wait(admin.create_partitions([&more], &AdminOptions::new())).unwrap() {
+            result.unwrap();
+        }
+        self.until_led(topic, partitions);
     }
 
     fn create_topic_replicated(&self, topic: &str, partitions: i32, replicas: i32, config: &[(&str, &str)]) {
@@ -234,11 +266,15 @@ impl Bench {
         for result in wait(admin.create_topics([&new], &AdminOptions::new())).unwrap() {
             result.unwrap();
         }
+        self.until_led(topic, partitions as usize);
+    }
+
+    fn until_led(&self, topic: &str, partitions: usize) {
         let watcher: BaseConsumer = self.client().create().unwrap();
         until("the topic has leaders", || {
             let metadata = watcher.fetch_metadata(Some(topic), ANSWER).unwrap();
             let found = metadata.topics()[0].partitions();
-            found.len() == partitions as usize && found.iter().all(|partition| partition.leader() >= 0)
+            found.len() == partitions && found.iter().all(|partition| partition.leader() >= 0)
         });
     }
 

@@ -1,7 +1,9 @@
 //! The intake: every element arrives at least once, whatever is beside it and whatever is stopped.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use heroku_deprovisioner::sources::{Format, Rules};
 use heroku_deprovisioner::telemetry::Metrics;
 use heroku_deprovisioner::trial::{Cluster, Place, jars_for};
 use heroku_deprovisioner::wire::Keep;
+use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{self, Bench, until};
@@ -44,6 +47,7 @@ fn record(value: &str) -> OutgoingRecord {
 struct Running {
     stop: CancellationToken,
     figures: Arc<Figures>,
+    log: NamedTempFile,
     thread: JoinHandle<Result<(), IntakeError>>,
 }
 
@@ -69,6 +73,7 @@ impl Running {
                 keys: None,
                 directory: None,
                 start,
+                late: StartAt::Earliest,
             }],
             keep: Keep::Record,
             metrics: Metrics::default(),
@@ -76,13 +81,29 @@ impl Running {
         };
         let stop = CancellationToken::new();
         let stopping = stop.clone();
-        let thread = std::thread::spawn(move || intake.run(&stopping));
-        let running = Self { stop, figures, thread };
+        let log = NamedTempFile::new_in(bench::folder()).unwrap();
+        let lines = Arc::new(log.reopen().unwrap());
+        let thread = std::thread::spawn(move || {
+            let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(lines).finish();
+            tracing::subscriber::with_default(lines, || intake.run(&stopping))
+        });
+        let running = Self { stop, figures, log, thread };
         until("the intake has joined", || {
             std::thread::sleep(Duration::from_millis(20));
             running.figures.joined()
         });
         running
+    }
+
+    fn told(&self) -> String {
+        fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    fn until_says(&self, what: &str) {
+        until(&format!("the log says {what:?}"), || {
+            std::thread::sleep(Duration::from_millis(20));
+            self.told().contains(what)
+        });
     }
 
     fn stop(self) {
@@ -225,6 +246,24 @@ fn where_the_first_start_began_is_kept() {
     intake.stop();
 }
 
+/// It would be "the next record" to whoever sees the partition for the first time.
+#[test]
+fn what_was_written_to_a_partition_before_it_was_seen_is_read() {
+    let Some(bench) = Bench::new("what_was_written_to_a_partition_before_it_was_seen_is_read") else { return };
+    let topic = source_topic(&bench, 1);
+    send(&bench.settings, &topic, &[record(&leaver(1))]).unwrap();
+    let intake = Running::start(&bench, &topic, "a", StartAt::Latest);
+    until("the beginning is committed", || bench.group_offset(&bench.names.intake_group, &topic) == Some(1));
+    intake.stop();
+    bench.add_partitions(&topic, 2);
+    bench.send_to(&topic, 1, &leaver(2));
+    let intake = Running::start(&bench, &topic, "a", StartAt::Latest);
+    let mut watch = Watch::new(&bench, &bench.names.events);
+    watch.until("the record in the new partition", |seen| !seen.is_empty());
+    assert_eq!(ids(watch.drain()), expected([2]));
+    intake.stop();
+}
+
 #[test]
 fn a_time_finds_its_record() {
     let Some(bench) = Bench::new("a_time_finds_its_record") else { return };
@@ -295,7 +334,7 @@ fn a_partition_whose_broker_is_down_at_the_first_start_is_read_once_it_is_back()
     let mut cluster = Cluster::start(&jars, bench::folder(), places).unwrap();
     let bench = Bench::at(&cluster.bootstrap_servers());
     let topic = format!("{}source", bench.prefix);
-    let holder = usize::try_from(bench.create_topic_on_one_broker(&topic)).unwrap() - 1;
+    let holder = usize::try_from(bench.create_topic_unreplicated(&topic, 1)[0]).unwrap() - 1;
     send(&bench.settings, &topic, &[record(&leaver(1))]).unwrap();
     cluster.broker(holder).unwrap().kill().unwrap();
     let intake = Running::start(&bench, &topic, "a", StartAt::Earliest);
@@ -306,4 +345,38 @@ fn a_partition_whose_broker_is_down_at_the_first_start_is_read_once_it_is_back()
     watch.until("the event", |seen| !seen.is_empty());
     assert_eq!(ids(&watch.seen), expected([1]));
     intake.stop();
+}
+
+/// "The next record" is found once: begun anew, it would be a later one.
+#[test]
+fn a_partition_that_has_begun_is_not_begun_anew_with_one_that_cannot_begin() {
+    let test = "a_partition_that_has_begun_is_not_begun_anew_with_one_that_cannot_begin";
+    let Some(jars) = jars_for(test) else { return };
+    let places = Place::together(&vec![Vec::new(); 3]).unwrap();
+    let mut cluster = Cluster::start(&jars, bench::folder(), places).unwrap();
+    let bench = Bench::at(&cluster.bootstrap_servers());
+    let topic = format!("{}source", bench.prefix);
+    let holders = bench.create_topic_unreplicated(&topic, 2);
+    assert_ne!(holders[0], holders[1]);
+    cluster.broker(usize::try_from(holders[1]).unwrap() - 1).unwrap().kill().unwrap();
+    let (end, written) = (CancellationToken::new(), AtomicUsize::new(0));
+    let next = || (!end.is_cancelled()).then(|| leaver(written.fetch_add(1, Ordering::Relaxed)));
+    let mut watch = Watch::new(&bench, &bench.names.events);
+    std::thread::scope(|scope| {
+        let _ended = end.clone().drop_guard();
+        let writing = scope.spawn(|| bench.send_steadily_to(&topic, 0, next));
+        let intake = Running::start(&bench, &topic, "a", StartAt::Latest);
+        intake.until_says("source[1] cannot go on yet");
+        watch.until("an event", |seen| !seen.is_empty());
+        end.cancel();
+        writing.join().unwrap();
+        let last = written.load(Ordering::Relaxed) - 1;
+        watch.until("the last event", |seen| ids(seen).contains(&format!("e{last}")));
+        let told = intake.told();
+        let began: Vec<&str> = told.split("source[0] begins at offset ").skip(1).collect();
+        assert_eq!(began.len(), 1, "{told}");
+        let first = began[0].split_whitespace().next().unwrap().parse().unwrap();
+        assert_eq!(ids(&watch.seen), expected(first..=last));
+        intake.stop();
+    });
 }

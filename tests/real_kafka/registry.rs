@@ -129,15 +129,15 @@ fn json_body(address: &str) -> Vec<u8> {
     statement(address).to_string().into_bytes()
 }
 
-/// What `/statusz` says of a source.
-fn status_of(instance: &Instance, source: &str) -> Value {
+/// What `/statusz` says of a source; nothing before it knows it.
+pub(crate) fn status_of(instance: &Instance, source: &str) -> Value {
     let told = instance.told();
     let address = told.split("Answering on ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let status: Value =
         runtime.block_on(async { reqwest::get(format!("{address}/statusz")).await.unwrap().json().await.unwrap() });
     let sources = status["sources"].as_array().unwrap();
-    sources.iter().find(|found| found["name"] == source).unwrap().clone()
+    sources.iter().find(|found| found["name"] == source).cloned().unwrap_or_default()
 }
 
 /// Source and reason of every dead letter.

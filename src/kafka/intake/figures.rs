@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
+use tracing::{info, warn};
 
 use crate::trouble::Trouble;
 
@@ -28,6 +29,8 @@ pub struct SourceFigures {
     pub held_since: Option<Timestamp>,
     /// Why no record is read: what one needs from outside cannot be had.
     pub waiting: Option<Trouble>,
+    /// Why nothing of it can be read: its topic is not there, or is not shown to us.
+    pub missing: Option<Trouble>,
 }
 
 impl Figures {
@@ -60,6 +63,18 @@ impl Figures {
     pub(super) fn set_waiting(&self, source: &str, waiting: Option<Trouble>) {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         sources.entry(source.to_owned()).or_default().waiting = waiting;
+    }
+
+    /// Notes why the topic of a source cannot be read, or that it can; told when that changes.
+    pub(super) fn set_missing(&self, source: &str, why: Option<String>) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = &mut sources.entry(source.to_owned()).or_default().missing;
+        match (&*missing, &why) {
+            (None, Some(why)) => warn!(source, "Source {source} waits: {why}"),
+            (Some(_), None) => info!(source, "Source {source} waits no more: its topic is there"),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        *missing = why.map(|why| Trouble::after(missing.as_ref(), why));
     }
 
     pub(super) fn add(&self, source: &str, more: &SourceFigures) {

@@ -1,6 +1,7 @@
-//! Where reading begins: with the group's offset, and at the very first start where the configuration says.
+//! Where reading begins: with the group's offset, and at the very first start where the configuration says. A partition that
+//! came to its topic later never begins with "the next record": what it holds nobody has seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -8,9 +9,25 @@ use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{error, info, warn};
 
+use super::Intake;
 use crate::config::StartAt;
+use crate::kafka::names::{PARTITION, TopicNames};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where the sources of an intake begin.
+pub(super) struct Starts {
+    /// Of each topic: at the very first start, and what stands for "the next record" later on.
+    topics: BTreeMap<String, (StartAt, StartAt)>,
+    names: TopicNames,
+}
+
+impl Starts {
+    pub(super) fn of(intake: &Intake) -> Self {
+        let topics = intake.sources.iter().map(|source| (source.topic.clone(), (source.start, source.late)));
+        Self { topics: topics.collect(), names: intake.names.clone() }
+    }
+}
 
 /// A partition and the offset at which it begins.
 pub(super) type Beginning = (String, i32, i64);
@@ -24,19 +41,14 @@ pub(super) struct Beginnings {
     pub(super) began: Vec<Beginning>,
 }
 
-/// What was put right.
-pub(super) struct Mended {
-    /// Where each partition goes on that had no valid offset.
-    pub(super) begun: Vec<Beginning>,
-    /// Whether that is all of them. librdkafka says only once that a partition has no valid offset.
-    pub(super) all: bool,
-}
+/// Partitions by topic and number.
+pub(super) type Places = BTreeSet<(String, i32)>;
 
 /// Decides where each of the partitions begins. When the group's offsets cannot be had, librdkafka looks for them
 /// later, and [`mend`] begins those that have none.
 pub(super) fn beginnings<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    starts: &BTreeMap<String, StartAt>,
+    starts: &Starts,
     given: &TopicPartitionList,
 ) -> KafkaResult<Beginnings> {
     let mut list = TopicPartitionList::new();
@@ -67,41 +79,47 @@ pub(super) fn beginnings<C: ConsumerContext>(
     Ok(Beginnings { list, began })
 }
 
-/// Puts right what has no valid offset: begins what was never begun, and goes on with the oldest record where records
-/// were deleted before they were read.
-pub(super) fn mend<C: ConsumerContext>(consumer: &BaseConsumer<C>, starts: &BTreeMap<String, StartAt>) -> Mended {
-    let nothing = || Mended { begun: Vec::new(), all: false };
-    let assigned = match consumer.assignment() {
-        // Copied at once: a list that lives when its consumer is dropped would block it for ever.
-        Ok(list) => places(&list),
+/// Puts right what may have no valid offset, and takes it out of `doubtful`: begins what was never begun, and goes on with
+/// the oldest record where records were deleted before they were read. What goes on already (`known`: its next offset) is not
+/// begun anew. Returns where each goes on.
+pub(super) fn mend<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    starts: &Starts,
+    doubtful: &mut Places,
+    known: impl Fn(&(String, i32)) -> Option<i64>,
+) -> Vec<Beginning> {
+    match held(consumer) {
+        Ok(held) => doubtful.retain(|place| held.contains(place)),
         Err(failure) => {
             warn!("The assignment of the intake is not known: {failure}");
-            return nothing();
+            return Vec::new();
         }
-    };
-    let committed = match committed(consumer, &assigned) {
+    }
+    let places: Vec<_> = doubtful.iter().cloned().collect();
+    let committed = match committed(consumer, &places) {
         Ok(committed) => committed,
         Err(failure) => {
             warn!("The offsets of the intake are not known: {failure}");
-            return nothing();
+            return Vec::new();
         }
     };
-    let mut mended = Mended { begun: Vec::new(), all: true };
-    for place in assigned {
+    let mut begun = Vec::new();
+    for place in places {
         let (topic, partition) = (&place.0, place.1);
-        let offset = match committed.get(&place) {
+        let offset = match known(&place).or_else(|| committed.get(&place).copied()) {
             None => first(consumer, starts, &place),
-            Some(committed) => match consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN) {
-                Ok((low, high)) if (low..=high).contains(committed) => continue,
-                Ok((low, high)) => {
+            Some(next) => consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN).map(|(low, high)| {
+                let offset = goes_on(next, low, high);
+                if offset == next {
+                    info!("{topic}[{partition}] goes on at offset {next} (it holds {low} to {high})");
+                } else {
                     error!(
-                        "{topic}[{partition}] holds offsets {low} to {high}, and the next to read was {committed}: \
+                        "{topic}[{partition}] holds offsets {low} to {high}, and the next to read was {next}: \
                          records were deleted unread; going on with the oldest"
                     );
-                    Ok(low)
                 }
-                Err(failure) => Err(failure),
-            },
+                offset
+            }),
         };
         let sought = offset.and_then(|offset| {
             // Given anew, because a partition whose offset was refused takes no seek.
@@ -112,23 +130,37 @@ pub(super) fn mend<C: ConsumerContext>(consumer: &BaseConsumer<C>, starts: &BTre
             Ok(offset)
         });
         match sought {
-            Ok(offset) => mended.begun.push((place.0, partition, offset)),
-            Err(failure) => {
-                warn!("{topic}[{partition}] cannot go on yet: {failure}");
-                mended.all = false;
+            Ok(offset) => {
+                doubtful.remove(&place);
+                begun.push((place.0, partition, offset));
             }
+            Err(failure) => warn!("{topic}[{partition}] cannot go on yet: {failure}"),
         }
     }
-    mended
+    begun
+}
+
+/// The partitions that are ours.
+pub(super) fn held<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> KafkaResult<Places> {
+    // Copied at once: a list that lives when its consumer is dropped would block it for ever.
+    Ok(places(&consumer.assignment()?).into_iter().collect())
+}
+
+/// Where a partition goes on that holds `low` to `high`. There is something to do also if that is where it was: librdkafka
+/// stops reading a log that was cut below the next offset, and by now the log may have grown beyond it again.
+fn goes_on(next: i64, low: i64, high: i64) -> i64 {
+    if (low..=high).contains(&next) { next } else { low }
 }
 
 /// Where a partition begins of which the group has no offset.
 fn first<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    starts: &BTreeMap<String, StartAt>,
+    starts: &Starts,
     (topic, partition): &(String, i32),
 ) -> KafkaResult<i64> {
-    let start = starts.get(topic).copied().unwrap_or(StartAt::Earliest);
+    let (start, late) = starts.topics.get(topic).copied().unwrap_or((StartAt::Earliest, StartAt::Earliest));
+    let read_before = is_read(consumer, topic)?;
+    let start = if read_before && start == StartAt::Latest { late } else { start };
     let (low, high) = consumer.fetch_watermarks(topic, *partition, ANSWER_WITHIN)?;
     let offset = match start {
         StartAt::Earliest => low,
@@ -141,8 +173,30 @@ fn first<C: ConsumerContext>(
             found.into_values().next().unwrap_or(high)
         }
     };
-    info!("First start: {topic}[{partition}] begins at offset {offset} ({start:?}; it holds {low} to {high})");
+    let begins = format!("{topic}[{partition}] begins at offset {offset} ({start:?}; it holds {low} to {high})");
+    if read_before {
+        warn!("A new partition, or one whose offset was lost: {begins}");
+    } else {
+        info!("First start: {begins}");
+    }
+    // The service reads its own topic of requests from its first start on.
+    let TopicNames { requests, events, intake_group, .. } = &starts.names;
+    let any = |(_, high)| high > 0;
+    if topic == requests && consumer.fetch_watermarks(events, PARTITION, ANSWER_WITHIN).is_ok_and(any) {
+        warn!(
+            "Group {intake_group} has no offset of {requests} although {events} has had records: its offsets expired or \
+             were deleted; sources without an offset begin as at a first start"
+        );
+    }
     Ok(offset)
+}
+
+/// Whether the group has an offset of any partition of a topic.
+fn is_read<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str) -> KafkaResult<bool> {
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER_WITHIN)?;
+    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+    let places: Vec<_> = partitions.map(|partition| (topic.to_owned(), partition.id())).collect();
+    Ok(!committed(consumer, &places)?.is_empty())
 }
 
 fn committed<C: ConsumerContext>(
@@ -156,7 +210,10 @@ fn committed<C: ConsumerContext>(
     if partitions.is_empty() {
         return Ok(BTreeMap::new());
     }
-    Ok(offsets(&consumer.committed_offsets(list, ANSWER_WITHIN)?))
+    let list = consumer.committed_offsets(list, ANSWER_WITHIN)?;
+    // What is not told is not what is not there.
+    list.elements().iter().try_for_each(|element| element.error())?;
+    Ok(offsets(&list))
 }
 
 fn places(list: &TopicPartitionList) -> Vec<(String, i32)> {
@@ -173,4 +230,16 @@ fn offsets(list: &TopicPartitionList) -> BTreeMap<(String, i32), i64> {
         .iter()
         .filter_map(|element| Some(((element.topic().to_owned(), element.partition()), known(element.offset())?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_still_held_is_gone_on_with_and_otherwise_the_oldest() {
+        for (next, low, high, expected) in [(5, 0, 9, 5), (9, 0, 9, 9), (5, 5, 9, 5), (10, 3, 9, 3), (2, 3, 9, 3)] {
+            assert_eq!(goes_on(next, low, high), expected, "{next} in {low} to {high}");
+        }
+    }
 }

@@ -30,6 +30,8 @@ fn offsets_of_the_groups_forgotten() {
         until_all_ended(&company, &mut one);
         let says = format!("The group has no offset of {events}; the state says");
         assert_eq!(one[0].told().matches(&says).count(), round + 1, "{}", one[0].told());
+        let says = format!("Group {intake} has no offset of ");
+        assert_eq!(one[0].told().matches(&says).count(), round / 2 + 1, "{}", one[0].told());
     }
     verdict::judge(FAULT, times, &company);
     let [one] = one;
