@@ -52,7 +52,7 @@ impl Engine {
             (Action::Suspend, OnSuspended::Hold) => self.suspended(&it, effective),
             (Action::Suspend, OnSuspended::Remove) | (Action::Schedule | Action::Deprovision, _) => match effective {
                 None => self.leaves_undated(&it),
-                Some(at) if self.is_ordered_off(found.person, at, event.occurred_at) => {}
+                Some(at) if self.is_ordered_off(&it, at) => {}
                 Some(at) if at > now => self.schedule(&it, at),
                 Some(at) => self.leaves_now(&it, at),
             },
@@ -145,10 +145,12 @@ impl Engine {
     }
 
     /// Whether somebody ordered the end of a case for this departure, after whoever tells it now had spoken. Whoever says
-    /// it anew is believed.
-    fn is_ordered_off(&self, person: PersonId, at: Timestamp, stated: Timestamp) -> bool {
-        let of_person = self.digests.values().filter(|digest| digest.person == person);
+    /// it anew is believed; what is said of a case that is open concerns that one.
+    fn is_ordered_off(&self, it: &Arrival<'_>, at: Timestamp) -> bool {
+        let of_person = self.digests.values().filter(|digest| digest.person == it.person);
+        let stated = it.normalised.event.occurred_at;
         of_person.filter_map(|digest| digest.ordered_off.get(&at)).any(|ordered| *ordered >= stated)
+            && self.standing_cases_of(it.person, it.normalised).is_empty()
     }
 
     /// A departure ahead. The source that spoke first may move its date until something was removed; what others say

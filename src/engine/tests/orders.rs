@@ -306,6 +306,22 @@ fn an_order_about_a_test_spares_nobody() {
     assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
 }
 
+/// A day that was ordered off once may be the one to which another source puts its own off.
+#[test]
+fn an_order_keeps_no_source_from_moving_its_own_day() {
+    let mut story = Story::new(policy());
+    let now = story.now;
+    story.tells("hr", 1, "e1", Action::Schedule, Some(now + DAY), now);
+    story.passes(minutes(1));
+    story.ordered(Act::Cancel { cases: story.engine.cases.keys().copied().collect() });
+    story.tells("okta", 1, "e2", Action::Deprovision, Some(now), now - minutes(40));
+    story.tells("okta", 1, "e3", Action::Schedule, Some(now + DAY), now - minutes(20));
+    story.passes(minutes(30));
+    assert!(story.heroku.removals.is_empty());
+    story.passes(DAY);
+    assert_eq!(story.results(), [CaseResult::Cancelled, CaseResult::Removed]);
+}
+
 /// What is said after the order counts, although the case ends later.
 #[test]
 fn what_is_said_between_an_order_and_the_end_of_its_case_counts() {
