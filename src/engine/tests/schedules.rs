@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::story::{ME, Story, at, email, minutes};
+use crate::engine::case::Phase;
 use crate::engine::fixtures::{event, policy};
 use crate::engine::policy::{Policy, SourcePolicy};
 use crate::engine::{Effect, Input};
@@ -103,6 +104,8 @@ fn a_clock_that_jumps_begins_no_departure() {
     story.now = before;
     story.passes(minutes(30));
     assert!(story.heroku.removals.is_empty());
+    let waits = |phase| matches!(phase, Phase::Scheduled { .. });
+    assert!(story.engine.cases.values().all(|case| waits(case.phase)), "nor is any plan made");
     story.passes(DAY);
     assert_eq!(story.results(), [CaseResult::Removed]);
 }
