@@ -45,6 +45,12 @@ fn the_readme_shows_what_a_run_prints() {
     );
 }
 
+/// By this seed the ordinary leaver owns a pipeline besides.
+#[test]
+fn whoever_owns_a_pipeline_besides_is_no_failure() {
+    assert!(demo(&["--seed", "88445"]).contains("transfer the pipeline to a team"));
+}
+
 #[test]
 fn every_line_of_json_is_an_outcome_and_no_case_ends_twice() {
     let printed = demo(&["--json", "--seed", "11"]);

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::Played;
 use crate::commands::page;
+use crate::model::Surface;
 use crate::model::outcome::{CaseClosed, CaseResult, GrantPart, Outcome, OutcomeKind, PersonPart, Settled};
 use crate::simulator::Simulator;
 use crate::simulator::generator::SERVICE_ACCOUNT;
@@ -103,8 +104,9 @@ pub(super) fn is_right(played: &Played, simulator: &Simulator) -> bool {
         ("aoife.byrne@larkspur.example", CaseResult::Removed),
     ]);
     let closed = cases(played);
-    let results =
-        expected.iter().all(|(address, result)| closed.iter().any(|case| is(case, address) && case.result == *result));
+    let results = expected.iter().all(|(address, result)| {
+        closed.iter().any(|case| is(case, address) && (case.result == *result || owns_pipelines_alone(case, *result)))
+    });
     let count = count(played, simulator);
     let leavers = ["priya.raman", "t.oliveira", "kofi.mensah", "aoife.byrne"];
     let only_leavers =
@@ -117,6 +119,12 @@ pub(super) fn is_right(played: &Played, simulator: &Simulator) -> bool {
         && count.twice == 0
         && count.destructive == 0
         && played.dead_letters == 1
+}
+
+/// By some seeds somebody who leaves owns a pipeline besides, which no request can take away.
+fn owns_pipelines_alone(case: &CaseClosed, result: CaseResult) -> bool {
+    let pipelines = case.residuals.iter().all(|residual| residual.surface == Surface::PipelineOwnership);
+    result == CaseResult::Removed && case.result == CaseResult::RemovedWithResiduals && pipelines
 }
 
 fn count(played: &Played, simulator: &Simulator) -> Count {
