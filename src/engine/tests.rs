@@ -214,9 +214,7 @@ fn done_without_effect_is_no_proof() {
 fn a_crash_after_an_intent_repeats_nothing_that_had_its_effect() {
     let mut story = Story::new(policy());
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.dies();
     story.passes(minutes(2));
     assert_eq!(story.closed().len(), 1);
@@ -425,9 +423,7 @@ fn an_address_that_changes_hands_costs_its_new_holder_nothing() {
     let mut story = Story::new(policy());
     story.heroku.replies = vec![(Reply::Unavailable, false)];
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     // Person 3 is given the address of person 1, who is gone.
     story.heroku.renamed.insert(3, 1);
     story.heroku.members.insert(1, vec![(ME, "admin"), (9, "admin"), (3, "member")]);

@@ -43,9 +43,7 @@ fn a_pause_stops_everything_also_after_a_restart() {
 fn a_pause_in_the_middle_lets_only_what_is_on_the_wire_end() {
     let mut story = Story::new(policy());
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.ordered(Act::Pause);
     story.passes(minutes(5));
     assert_eq!(story.heroku.removals.len(), 1);
@@ -161,9 +159,7 @@ fn a_case_that_waits_with_a_removal_on_its_way_can_be_cancelled() {
     for by_order in [true, false] {
         let mut story = Story::new(policy());
         story.leaves(1);
-        while story.heroku.removals.is_empty() {
-            story.turn();
-        }
+        story.until_it_removes();
         let mut hired = event("hr:larkspur:8", "hired", email(1).expose());
         (hired.action, hired.occurred_at) = (Action::Cancel, story.now);
         story.hears(hired);
@@ -328,9 +324,7 @@ fn what_is_said_between_an_order_and_the_end_of_its_case_counts() {
     let mut story = Story::new(policy());
     let day = story.now;
     story.tells("hr", 1, "left", Action::Deprovision, Some(day), day);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.heroku.apps.get_mut(&1).unwrap().1.push(1);
     story.ordered(Act::Cancel { cases: story.engine.cases.keys().copied().collect() });
     story.turn();
@@ -439,9 +433,7 @@ fn a_retry_looks_at_once_and_binds_nobody_else() {
     let mut story = Story::new(policy());
     story.heroku.replies = vec![(crate::model::world::Reply::Unavailable, false)];
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.heroku.renamed.insert(3, 1);
     story.heroku.members.insert(1, vec![(super::story::ME, "admin"), (9, "admin"), (3, "member")]);
     story.heroku.apps.insert(1, (1, vec![3]));
@@ -460,9 +452,7 @@ fn an_account_that_a_later_list_shows_is_bound_too() {
     story.heroku.invitations.insert(1, vec![1]);
     story.heroku.stubborn.insert(2);
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     // The address is on the account of p2 now, which the list of the team shows.
     story.heroku.renamed.insert(2, 1);
     story.passes(minutes(2));
@@ -486,9 +476,7 @@ fn two_accounts_with_one_address_are_held_also_when_only_a_list_shows_them() {
     story.heroku.renamed.insert(1, 77);
     story.heroku.stubborn.insert(1);
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     // Bound by the new address; now it is back at the old one, which another account carries too.
     story.heroku.renamed.clear();
     story.heroku.renamed.insert(3, 1);

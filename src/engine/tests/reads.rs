@@ -19,9 +19,7 @@ fn a_list_that_is_refused_proves_no_invitation_gone() {
     story.heroku.invitations.insert(1, vec![1]);
     story.heroku.replies = vec![(Reply::Done, true), (Reply::Done, true), (Reply::Forbidden, false)];
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.heroku.closed.insert(1);
     story.passes(minutes(10));
     assert_eq!(story.results(), []);
@@ -99,9 +97,7 @@ fn a_scan_that_ends_late_settles_nothing_that_a_younger_list_shows() {
     story.heroku.invitations.insert(1, vec![1]);
     story.heroku.replies = vec![(Reply::Done, false)];
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.leaves(2);
     story.engine.advance(story.now);
     let asked = story.engine.take_turn().effects;
@@ -193,9 +189,7 @@ fn invitations_that_are_refused_after_the_removal_are_asked_for_now_and_then() {
     let mut story = Story::new(policy());
     story.heroku.invitations.insert(1, vec![1]);
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.heroku.closed.insert(1);
     story.passes(minutes(30));
     assert_eq!(story.results(), []);
@@ -249,9 +243,7 @@ fn an_enterprise_account_waits_for_unread_teams_while_any_observes() {
 fn a_case_that_is_ended_in_the_middle_ends_also_without_its_app() {
     let mut story = Story::new(policy());
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.heroku.apps.clear();
     story.ordered(Act::Cancel { cases: story.engine.cases.keys().copied().collect() });
     story.passes(minutes(10));
@@ -266,9 +258,7 @@ fn an_admin_who_stays_as_collaborator_was_an_admin() {
     story.heroku.apps.clear();
     story.heroku.replies = vec![(Reply::Done, false)];
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.heroku.members.insert(1, vec![(ME, "admin"), (9, "admin"), (1, "collaborator")]);
     story.heroku.apps.insert(5, (1, vec![1]));
     story.passes(minutes(5));

@@ -240,9 +240,7 @@ fn one_fact_told_by_two_records_is_one_case() {
 fn a_stay_in_the_middle_stops_what_has_not_begun() {
     let mut story = Story::new(policy());
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.says(1, "back", Action::Cancel, None);
     story.passes(minutes(5));
     assert_eq!(story.results(), [CaseResult::Cancelled]);
@@ -254,9 +252,7 @@ fn a_stay_in_the_middle_stops_what_has_not_begun() {
 fn a_departure_after_a_return_is_not_lost_in_the_case_that_the_return_ends() {
     let mut story = Story::new(policy());
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.says(1, "back", Action::Cancel, None);
     story.now += minutes(1);
     story.says(1, "gone", Action::Deprovision, None);

@@ -385,6 +385,13 @@ impl Story {
         }
     }
 
+    /// Until the first removal has been sent.
+    pub(super) fn until_it_removes(&mut self) {
+        while self.heroku.removals.is_empty() {
+            self.turn();
+        }
+    }
+
     pub(super) fn passes(&mut self, span: SignedDuration) {
         let end = self.now + span;
         let step = if span < SignedDuration::from_hours(1) { 250 } else { 20_000 };

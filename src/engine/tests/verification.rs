@@ -130,9 +130,7 @@ fn access_that_is_back_is_left_unless_the_newest_word_is_that_they_left() {
     let now = story.now;
     story.heroku.stubborn.insert(1);
     story.leaves(1);
-    while story.heroku.removals.is_empty() {
-        story.turn();
-    }
+    story.until_it_removes();
     story.says(1, "e2", Action::Schedule, Some(now + minutes(700)));
     story.tells("okta", 1, "e3", Action::Suspend, None, story.now + minutes(1));
     story.heroku.stubborn.clear();
